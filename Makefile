@@ -1,0 +1,60 @@
+# Everything a newcomer needs: `make run`, `make test`, `make check`, `make help`.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP_FLAGS := --disable-pip-version-check --quiet --require-hashes --only-binary :all:
+
+.DEFAULT_GOAL := help
+.PHONY: help run sandbox demo test check format lock clean browser
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+
+run: $(VENV)/.run ## start daifu with the simulated WeChat and print the addresses to open
+	@exec $(PY) run.py serve
+
+sandbox: $(VENV)/.run ## start the simulated WeChat alone
+	@exec $(PY) run.py sandbox
+
+demo: $(VENV)/.run ## play an order, a payment and the live push in the terminal
+	@exec $(PY) run.py demo
+
+test: $(VENV)/.dev browser ## run every test, the browser ones too
+	$(PY) -m pytest -q
+	node --test tests/static/
+
+check: $(VENV)/.dev ## format, lint, types, import directions
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+format: $(VENV)/.dev ## rewrite the code in the house format
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+lock: $(VENV)/.run ## renew the lock files from pyproject.toml
+	$(PY) -m pip install --quiet uv
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --group dev -o requirements-dev.lock
+
+browser: ## install Chromium where there is none (Debian, Ubuntu)
+	@tests/install_browser
+
+clean: ## remove the environment and everything the server stored here
+	rm -rf $(VENV) var
+
+$(VENV)/bin/python:
+	@echo "daifu: making a Python environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.lock | $(VENV)/bin/python
+	@echo "daifu: installing dependencies"
+	@$(PY) -m pip install $(PIP_FLAGS) -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock | $(VENV)/bin/python
+	@echo "daifu: installing development dependencies"
+	@$(PY) -m pip install $(PIP_FLAGS) -r requirements-dev.lock
+	@touch $@ $(VENV)/.run

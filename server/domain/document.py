@@ -1,0 +1,200 @@
+"""
+The document: what a store keeps of an order, whole.
+
+Frozen values, written as JSON. Times are Unix milliseconds, money is whole fen. What may happen to it is `order.py`'s.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from server.domain.effects import Effect, EffectKind, Effects, due_at_ms
+from server.domain.events import Evidence, Person, RefundReason, RefundState, TradeState, TradeType
+from server.domain.money import Fen
+from server.errors import UnknownAttempt
+
+ORDER_ID_LENGTH: Final = 26  # a ULID
+MAX_ENTRIES: Final = 100
+
+
+class OrderState(StrEnum):
+    OPEN = "OPEN"
+    PAID = "PAID"
+    CLOSING = "CLOSING"
+    CLOSED = "CLOSED"
+    REFUNDED = "REFUNDED"
+
+
+class Refund(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Money on its way back. `out_refund_no` is fixed before the first call, so that a repeat cannot refund twice."""
+
+    out_refund_no: str
+    amount: Fen
+    reason: RefundReason
+    asked_at_ms: int
+    state: RefundState = RefundState.DUE
+    refund_id: str = ""
+    refunded_at_ms: int | None = None
+
+
+class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    One friend's attempt at one share.
+
+    `share` is the share it is meant for and, once paid, the one it took; None when paid and it took none.
+    Until `lease_until_ms` other friends are kept off that share. After `expires_at_ms` WeChat lets nobody pay it.
+    """
+
+    out_trade_no: str
+    payer: Person
+    amount: Fen
+    share: int | None
+    trade_type: TradeType
+    client_ip: str
+    created_at_ms: int
+    expires_at_ms: int
+    lease_until_ms: int = 0
+    trade_state: TradeState = TradeState.NOTPAY
+    transaction_id: str = ""
+    paid_at_ms: int | None = None
+    evidence: Evidence | None = None
+    refunds: tuple[Refund, ...] = ()
+
+    @property
+    def is_paid(self) -> bool:
+        return bool(self.transaction_id)
+
+    @property
+    def is_open(self) -> bool:
+        """Could this attempt still bring money without anybody calling WeChat again?"""
+        return not self.is_paid and self.trade_state is not TradeState.CLOSED
+
+    @property
+    def left(self) -> Fen:
+        """What of it nobody has asked back."""
+        return Fen(self.amount - sum(refund.amount for refund in self.refunds)) if self.is_paid else Fen(0)
+
+
+class Entry(Struct, frozen=True, omit_defaults=True):
+    """One line of the story people see; `name` is a display name."""
+
+    kind: str
+    at_ms: int
+    name: str = ""
+    amount: int = 0
+
+
+class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One document. `shares` are the amounts asked for; times are Unix milliseconds."""
+
+    order_id: str
+    rev: int
+    state: OrderState
+    initiator: Person
+    title: str
+    amount: Fen
+    shares: tuple[Fen, ...]
+    created_at_ms: int
+    expires_at_ms: int
+    note: str = ""
+    paid_at_ms: int | None = None
+    closed_at_ms: int | None = None
+    payments: tuple[Payment, ...] = ()
+    effects: Effects = ()
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def held_shares(self) -> dict[int, Payment]:
+        """Which payment took which share."""
+        return {p.share: p for p in self.payments if p.is_paid and p.share is not None}
+
+    @property
+    def due_at_ms(self) -> int | None:
+        """When the relay should look at this order next."""
+        return due_at_ms(self.effects)
+
+
+class Balance(Struct, frozen=True):
+    """Where an order's money is, in fen: `received == kept + refund_due + refunded`, always."""
+
+    received: int
+    kept: int
+    refund_due: int
+    refunded: int
+
+
+def new_order(
+    *,
+    order_id: str,
+    initiator: Person,
+    title: str,
+    note: str,
+    shares: tuple[Fen, ...],
+    now_ms: int,
+    expires_at_ms: int,
+) -> Order:
+    """Return a fresh order at rev 1 that asks for the sum of `shares`."""
+    return Order(
+        order_id=order_id,
+        rev=1,
+        state=OrderState.OPEN,
+        initiator=initiator,
+        title=title,
+        note=note,
+        amount=Fen(sum(shares)),
+        shares=shares,
+        created_at_ms=now_ms,
+        expires_at_ms=expires_at_ms,
+        effects=(Effect(kind=EffectKind.EXPIRE, about="", due_at_ms=expires_at_ms),),
+        entries=(Entry("created", now_ms, initiator.name),),
+    )
+
+
+def order_id_of(out_trade_no: str) -> str:
+    """Read the order's id back from an attempt's (or refund's) number."""
+    return out_trade_no[:ORDER_ID_LENGTH]
+
+
+def balance(order: Order) -> Balance:
+    """Add up an order's money from its payments and refunds."""
+    paid = [p for p in order.payments if p.is_paid]
+    refunds = [r for p in paid for r in p.refunds]
+    return Balance(
+        received=sum(p.amount for p in paid),
+        kept=sum(p.left for p in order.held_shares.values()),
+        refund_due=sum(r.amount for r in refunds if r.state is not RefundState.SUCCESS),
+        refunded=sum(r.amount for r in refunds if r.state is RefundState.SUCCESS),
+    )
+
+
+def find_attempt(order: Order, out_trade_no: str) -> Payment:
+    """
+    Return the attempt with this number.
+
+    Raises:
+        UnknownAttempt: The order has none.
+    """
+    for payment in order.payments:
+        if payment.out_trade_no == out_trade_no:
+            return payment
+    raise UnknownAttempt(out_trade_no)
+
+
+def put(order: Order, old: Payment, new: Payment) -> Order:
+    """Return the order with `new` in the place of `old`."""
+    return replace(order, payments=tuple(new if p is old else p for p in order.payments))
+
+
+def told(order: Order, entry: Entry) -> tuple[Entry, ...]:
+    """Return the order's story with one more line; the oldest ones give way."""
+    return (*order.entries, entry)[-MAX_ENTRIES:]
+
+
+def open_attempt_of(order: Order, openid: str, trade_type: TradeType, now_ms: int) -> Payment | None:
+    """Return this friend's newest attempt that he can still pay, if he has one."""
+    for payment in reversed(order.payments):
+        if payment.payer.openid == openid and payment.trade_type is trade_type and payment.is_open:
+            return payment if payment.expires_at_ms > now_ms else None
+    return None

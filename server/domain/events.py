@@ -1,0 +1,156 @@
+"""
+What can happen to an order.
+
+Past tense: an event is a fact that somebody observed, and `order.apply` says what follows from it.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from server.domain.money import Fen
+
+
+class TradeType(StrEnum):
+    """Where the friend pays; WeChat's words, and `MINIPROGRAM` for JSAPI under the mini-program's appid."""
+
+    JSAPI = "JSAPI"
+    MINIPROGRAM = "MINIPROGRAM"
+    NATIVE = "NATIVE"
+    MWEB = "MWEB"
+    APP = "APP"
+
+
+class TradeState(StrEnum):
+    """What WeChat says of one payment attempt."""
+
+    NOTPAY = "NOTPAY"
+    USERPAYING = "USERPAYING"
+    SUCCESS = "SUCCESS"
+    REFUND = "REFUND"
+    CLOSED = "CLOSED"
+    PAYERROR = "PAYERROR"
+
+
+class Evidence(StrEnum):
+    """How we learned that a payment succeeded."""
+
+    NOTIFY = "notify"
+    QUERY = "query"
+    RETURN = "return"  # the query made when the payer's page came back
+    BILL = "bill"
+
+
+class RefundState(StrEnum):
+    DUE = "DUE"
+    PROCESSING = "PROCESSING"
+    ABNORMAL = "ABNORMAL"
+    SUCCESS = "SUCCESS"
+
+
+class RefundReason(StrEnum):
+    SECOND_MONEY = "second_money"  # the share was paid by somebody else
+    LATE_MONEY = "late_money"  # the order was closed
+    ORDER_CLOSED = "order_closed"  # a share of an order that was never completed
+    ASKED = "asked"  # by the initiator or the merchant
+
+
+class Person(Struct, frozen=True):
+    """A WeChat user as one official account knows him. `openid` never leaves the server."""
+
+    openid: str
+    name: str
+    avatar: str = ""
+
+
+class PaymentStarted(Struct, frozen=True, kw_only=True):
+    """A friend pressed pay. The first press fixes `client_ip` and the times: WeChat compares them on a repeat."""
+
+    payer: Person
+    trade_type: TradeType
+    client_ip: str
+    lease_ms: int
+
+
+class LeaseReleased(Struct, frozen=True):
+    """The friend left the cashier without paying."""
+
+    out_trade_no: str
+
+
+class PaymentConfirmed(Struct, frozen=True, kw_only=True):
+    """WeChat says this attempt is paid. `openid` is empty where the source does not name the payer."""
+
+    out_trade_no: str
+    transaction_id: str
+    amount: Fen
+    openid: str
+    paid_at_ms: int
+    evidence: Evidence
+    fee_type: str = "CNY"
+
+
+class PaymentUnpaid(Struct, frozen=True):
+    """WeChat says this attempt is not paid: `NOTPAY`, `USERPAYING`, `PAYERROR`, or `CLOSED` for good."""
+
+    out_trade_no: str
+    trade_state: TradeState
+
+
+class OrderExpired(Struct, frozen=True):
+    """The order's time is over."""
+
+
+class CloseRequested(Struct, frozen=True):
+    """The initiator or the merchant wants the order closed."""
+
+
+class RefundRequested(Struct, frozen=True, kw_only=True):
+    """Money is wanted back: of one attempt or, with None, of all. `amount` None means all that is left."""
+
+    out_trade_no: str | None = None
+    amount: Fen | None = None
+
+
+class RefundProgressed(Struct, frozen=True, kw_only=True):
+    """WeChat says how a refund stands. `refund_id` is WeChat's own number, empty until it has one."""
+
+    out_refund_no: str
+    state: RefundState
+    refund_id: str = ""
+
+
+class EffectFinished(Struct, frozen=True):
+    """The relay ran this effect; it is struck off."""
+
+    key: str
+
+
+class EffectPostponed(Struct, frozen=True, kw_only=True):
+    """The relay could not finish this effect yet; `reason` is a short code."""
+
+    key: str
+    due_at_ms: int
+    reason: str
+
+
+class EffectParked(Struct, frozen=True):
+    """This effect cannot succeed without a person; `reason` is a short code."""
+
+    key: str
+    reason: str
+
+
+Event = (
+    PaymentStarted
+    | LeaseReleased
+    | PaymentConfirmed
+    | PaymentUnpaid
+    | OrderExpired
+    | CloseRequested
+    | RefundRequested
+    | RefundProgressed
+    | EffectFinished
+    | EffectPostponed
+    | EffectParked
+)

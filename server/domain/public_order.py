@@ -1,0 +1,140 @@
+"""
+An order as one person may see it: display names, never openids, and nothing of the effects.
+
+Two people with the same `viewer_key` see the same bytes, so that what is encoded once can be sent to all of them.
+"""
+
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from server.domain.document import Order, OrderState, Payment
+from server.domain.events import RefundState, TradeState
+from server.domain.money import Fen
+
+Role = Literal["initiator", "payer", "friend"]
+
+INITIATOR: Final = "initiator"
+FRIEND: Final = "friend"
+
+
+class PublicPerson(Struct, frozen=True):
+    name: str
+    avatar: str
+
+
+class PublicRefund(Struct, frozen=True):
+    """All refunds of one payment taken together; `state` is the one that is furthest from done."""
+
+    amount: Fen
+    state: RefundState
+    reason: str
+    refunded_at_ms: int | None
+
+
+class PublicPayment(Struct, frozen=True, kw_only=True):
+    """`share` is an index into `share_amounts` or null; `out_trade_no` is told only to the payer himself."""
+
+    payer: PublicPerson
+    amount: Fen
+    share: int | None
+    trade_state: TradeState
+    lease_until_ms: int
+    paid_at_ms: int | None
+    refund: PublicRefund | None
+    mine: bool
+    out_trade_no: str | None
+
+
+class PublicEntry(Struct, frozen=True):
+    kind: str
+    at_ms: int
+    name: str
+    amount: int
+
+
+class PublicOrder(Struct, frozen=True, kw_only=True):
+    """Money in fen, times in Unix milliseconds. `shares` counts, `share_amounts` says how much each one is."""
+
+    order_id: str
+    title: str
+    note: str
+    amount: Fen
+    shares: int
+    share_amounts: tuple[Fen, ...]
+    paid_shares: int
+    paid_amount: Fen
+    state: OrderState
+    rev: int
+    created_at_ms: int
+    expires_at_ms: int
+    paid_at_ms: int | None
+    initiator: PublicPerson
+    payments: tuple[PublicPayment, ...]
+    events: tuple[PublicEntry, ...]
+    my_role: Role
+
+
+def viewer_key(order: Order, openid: str) -> str:
+    """Return who this is to the order: the initiator, a friend without an attempt, or one particular payer."""
+    if openid == order.initiator.openid:
+        return INITIATOR
+    return openid if any(p.payer.openid == openid for p in order.payments) else FRIEND
+
+
+def public_order(order: Order, openid: str) -> PublicOrder:
+    """Return what the person with this openid may see of the order."""
+    held = order.held_shares
+    return PublicOrder(
+        order_id=order.order_id,
+        title=order.title,
+        note=order.note,
+        amount=order.amount,
+        shares=len(order.shares),
+        share_amounts=order.shares,
+        paid_shares=len(held),
+        paid_amount=Fen(sum(p.amount for p in held.values())),
+        state=order.state,
+        rev=order.rev,
+        created_at_ms=order.created_at_ms,
+        expires_at_ms=order.expires_at_ms,
+        paid_at_ms=order.paid_at_ms,
+        initiator=PublicPerson(order.initiator.name, order.initiator.avatar),
+        payments=tuple(_public_payment(p, openid) for p in order.payments),
+        events=tuple(PublicEntry(e.kind, e.at_ms, e.name, e.amount) for e in order.entries),
+        my_role=_role(order, openid),
+    )
+
+
+def _role(order: Order, openid: str) -> Role:
+    key = viewer_key(order, openid)
+    return "initiator" if key == INITIATOR else "friend" if key == FRIEND else "payer"
+
+
+def _public_payment(payment: Payment, openid: str) -> PublicPayment:
+    mine = payment.payer.openid == openid
+    return PublicPayment(
+        payer=PublicPerson(payment.payer.name, payment.payer.avatar),
+        amount=payment.amount,
+        share=payment.share,
+        trade_state=payment.trade_state,
+        lease_until_ms=payment.lease_until_ms,
+        paid_at_ms=payment.paid_at_ms,
+        refund=_public_refund(payment),
+        mine=mine,
+        out_trade_no=payment.out_trade_no if mine else None,
+    )
+
+
+def _public_refund(payment: Payment) -> PublicRefund | None:
+    if not payment.refunds:
+        return None
+    last = payment.refunds[-1]
+    states = [refund.state for refund in payment.refunds]
+    waiting = [s for s in (RefundState.ABNORMAL, RefundState.DUE, RefundState.PROCESSING) if s in states]
+    return PublicRefund(
+        amount=Fen(sum(refund.amount for refund in payment.refunds)),
+        state=waiting[0] if waiting else RefundState.SUCCESS,
+        reason=last.reason,
+        refunded_at_ms=last.refunded_at_ms,
+    )

@@ -1,0 +1,117 @@
+"""
+Money on its way back: who is owed what, and how far each refund has come.
+
+A refund's number is fixed in the change that owes it, before WeChat hears of it, so that no crash can refund twice.
+"""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from server.domain.document import Entry, Order, OrderState, Payment, Refund, find_attempt, put, told
+from server.domain.effects import REFUND_QUERY_AFTER_S, Effect, EffectKind, Effects, with_effect, without
+from server.domain.events import RefundProgressed, RefundReason, RefundRequested, RefundState, TradeState
+from server.domain.money import Fen
+from server.errors import RefundTooLarge, UnknownAttempt
+
+
+def ask_refund(order: Order, event: RefundRequested, now_ms: int) -> Order:
+    if event.out_trade_no is None:
+        return owe_all(order, RefundReason.ASKED, now_ms)
+    payment = find_attempt(order, event.out_trade_no)
+    amount = payment.left if event.amount is None else event.amount
+    if amount > payment.left or amount < 0:
+        raise RefundTooLarge(event.out_trade_no, amount, payment.left)
+    if not amount:
+        return order
+    return owe_refund(order, payment, amount, RefundReason.ASKED, now_ms)
+
+
+def owe_all(order: Order, reason: RefundReason, now_ms: int) -> Order:
+    for payment in order.held_shares.values():
+        if payment.left:
+            order = owe_refund(order, payment, payment.left, reason, now_ms)
+    return order
+
+
+def owe_refund(order: Order, payment: Payment, amount: Fen, reason: RefundReason, now_ms: int) -> Order:
+    index = next(i for i, p in enumerate(order.payments) if p.transaction_id == payment.transaction_id)
+    refund = Refund(
+        # Position and count, not the attempt's number: two transactions under one number need two refund numbers.
+        out_refund_no=f"{order.order_id}{index + 1:03d}R{len(payment.refunds) + 1}",
+        amount=amount,
+        reason=reason,
+        asked_at_ms=now_ms,
+    )
+    payments = list(order.payments)
+    payments[index] = replace(payment, refunds=(*payment.refunds, refund))
+    effects = with_effect(
+        order.effects,
+        Effect(kind=EffectKind.REFUND, about=refund.out_refund_no, due_at_ms=now_ms),
+        *(
+            (Effect(kind=EffectKind.TAKE_BACK_REWARD, about=refund.out_refund_no, due_at_ms=now_ms),)
+            if payment.share is not None
+            else ()
+        ),
+    )
+    entries = told(order, Entry("refund_due", now_ms, payment.payer.name, amount))
+    return replace(order, payments=tuple(payments), effects=effects, entries=entries)
+
+
+_REFUND_RANK: Final = {state: rank for rank, state in enumerate(RefundState)}
+
+
+def refund_progressed(order: Order, event: RefundProgressed, now_ms: int) -> Order:
+    payment, refund = _find_refund(order, event.out_refund_no)
+    if _REFUND_RANK[event.state] <= _REFUND_RANK[refund.state]:
+        return order  # answers overtake each other; a refund only moves forward
+    done = event.state is RefundState.SUCCESS
+    after = replace(
+        refund,
+        state=event.state,
+        refund_id=event.refund_id or refund.refund_id,
+        refunded_at_ms=now_ms if done else None,
+    )
+    order = put(
+        order,
+        payment,
+        replace(
+            payment,
+            refunds=tuple(after if r is refund else r for r in payment.refunds),
+            trade_state=TradeState.REFUND if done else payment.trade_state,
+        ),
+    )
+    order = replace(order, effects=_refund_effects(order.effects, event, now_ms))
+    if done:
+        order = replace(order, entries=told(order, Entry("refunded", now_ms, payment.payer.name, refund.amount)))
+    return _finish_refunding(order)
+
+
+def _refund_effects(effects: Effects, event: RefundProgressed, now_ms: int) -> Effects:
+    about = event.out_refund_no
+    effects = without(effects, f"{EffectKind.REFUND}:{about}")
+    if event.state is RefundState.PROCESSING:
+        due_at_ms = now_ms + REFUND_QUERY_AFTER_S * 1000
+        return with_effect(effects, Effect(kind=EffectKind.QUERY_REFUND, about=about, due_at_ms=due_at_ms))
+    if event.state is RefundState.SUCCESS:
+        effects = without(effects, f"{EffectKind.QUERY_REFUND}:{about}")
+        return with_effect(effects, Effect(kind=EffectKind.WEBHOOK, about=f"refund.success:{about}", due_at_ms=now_ms))
+    return effects
+
+
+def _finish_refunding(order: Order) -> Order:
+    """A paid order is refunded once every fen it kept has gone back."""
+    if order.state is not OrderState.PAID:
+        return order
+    back = all(
+        not p.left and all(r.state is RefundState.SUCCESS for r in p.refunds) for p in order.held_shares.values()
+    )
+    return replace(order, state=OrderState.REFUNDED) if back else order
+
+
+def _find_refund(order: Order, out_refund_no: str) -> tuple[Payment, Refund]:
+    for payment in order.payments:
+        for refund in payment.refunds:
+            if refund.out_refund_no == out_refund_no:
+                return payment, refund
+    raise UnknownAttempt(out_refund_no)

@@ -1,0 +1,179 @@
+"""
+The seams: what the use cases need from the outside world, each a Protocol with several fillings.
+
+`tests/contracts/` holds one suite per port and runs it on every filling.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from server.domain.document import Order, Payment
+from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid
+from server.domain.user import User
+
+
+class Clock(Protocol):
+    """Wall time, handed in so that a test can choose it."""
+
+    def now_ms(self) -> int:
+        """Return Unix time in milliseconds."""
+        ...
+
+
+class KeyClaim(Struct, frozen=True):
+    """What an Idempotency-Key stands for: the order it made, and the hash of the request that made it."""
+
+    order_id: str
+    body_sha256: str
+
+
+class Store(Protocol):
+    """
+    Where orders live. A write that returned survives a power cut; every method may raise StoreUnavailable, after which
+    it is unknown whether a write happened.
+    """
+
+    async def insert(self, order: Order) -> None:
+        """
+        Keep a new order.
+
+        Raises:
+            DuplicateOrder: The id is taken.
+        """
+        ...
+
+    async def get(self, order_id: str) -> Order:
+        """
+        Return the order as last written.
+
+        Raises:
+            OrderNotFound: There is none.
+            StoreCorrupt: Its document cannot be read.
+        """
+        ...
+
+    async def replace(self, order: Order, *, was_rev: int) -> bool:
+        """Put this order in place of the one with `was_rev`; False, and nothing written, if somebody was faster."""
+        ...
+
+    async def claim_due(self, now_ms: int, *, lease_ms: int, limit: int) -> Sequence[Order]:
+        """Return up to `limit` orders with an effect due, earliest first; nobody else is given them for `lease_ms`."""
+        ...
+
+    async def list_by_initiator(self, openid: str, *, before: str | None, limit: int) -> Sequence[Order]:
+        """Return this person's orders, newest first, only those with an id below `before` if one is given."""
+        ...
+
+    async def claim_key(self, key: str, claim: KeyClaim) -> KeyClaim:
+        """Return what this key stands for: `claim` if it is new, else what was claimed first."""
+        ...
+
+    async def remember_user(self, user: User) -> User:
+        """Keep name and avatar; return the user with the `first_seen_ms` of the very first time."""
+        ...
+
+    async def ping(self) -> None:
+        """Return if the store can read and write now."""
+        ...
+
+    async def aclose(self) -> None:
+        """Finish what is under way and let go of everything."""
+        ...
+
+
+class Bus(Protocol):
+    """
+    News between processes. A hint, not a record: messages may be lost, doubled or late, and each of them is harmless,
+    because `rev` says which state is newer.
+    """
+
+    async def publish(self, order: Order) -> None:
+        """Tell every process that watches this order. Never raises: the truth is in the store already."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class Cache(Protocol):
+    """Small strings with a time to live. Anything may vanish at any time; nothing true depends on it."""
+
+    async def get(self, key: str) -> str | None: ...
+
+    async def put(self, key: str, value: str, *, ttl_s: int) -> None: ...
+
+    async def delete(self, key: str) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+class PayGateway(Protocol):
+    """
+    WeChat Pay for one merchant.
+
+    Every method may raise WeChatUnavailable (outcome unknown: never a state, always a later query) and
+    WeChatRefused with WeChat's `err_code`.
+    """
+
+    async def prepay(self, order: Order, payment: Payment) -> str:
+        """
+        Return the `prepay_id` for this attempt, valid two hours. Safe to repeat: the parameters are the attempt's own.
+
+        Raises:
+            WeChatRefused: ORDERPAID, ORDERCLOSED, OUT_TRADE_NO_USED, INVALID_REQUEST, …
+        """
+        ...
+
+    async def query(self, out_trade_no: str, *, evidence: Evidence) -> PaymentConfirmed | PaymentUnpaid:
+        """
+        Ask how this attempt stands. `evidence` is written into a confirmation.
+
+        Raises:
+            WeChatRefused: ORDERNOTEXIST when WeChat never heard of it.
+        """
+        ...
+
+    async def close(self, out_trade_no: str) -> None:
+        """
+        Close this attempt, so that nobody can pay it any more; fine if it is closed already.
+
+        Raises:
+            WeChatRefused: ORDERPAID when the friend was faster.
+        """
+        ...
+
+    def client_params(self, prepay_id: str, *, now_s: int, nonce: str) -> dict[str, str]:
+        """Return what the page hands to WeixinJSBridge, signed."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class WeChatUser(Struct, frozen=True):
+    """What WeChat tells of a person who logged in. A snapshot user looked without logging in and cannot pay."""
+
+    openid: str
+    name: str
+    avatar: str
+    is_snapshot: bool = False
+
+
+class LoginGateway(Protocol):
+    """WeChat's OAuth for one official account."""
+
+    def authorize_url(self, *, redirect_uri: str, state: str) -> str:
+        """Return where to send the browser; it comes back to `redirect_uri?code=…&state=…`."""
+        ...
+
+    async def redeem(self, code: str) -> WeChatUser:
+        """
+        Turn a code into a person. A code works once and for five minutes.
+
+        Raises:
+            LoginRefused: The code is wrong, used or too old.
+            WeChatUnavailable: No believable answer; the code may be spent.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
