@@ -94,19 +94,26 @@ def _start_payment(order: Order, event: PaymentStarted, now_ms: int) -> Order:
 
 
 def _leased_to_others(order: Order, openid: str, now_ms: int) -> dict[int, int]:
-    """Shares somebody else is paying just now, and until when."""
-    return {
-        p.share: p.lease_until_ms
-        for p in order.payments
-        if p.is_open and p.share is not None and p.lease_until_ms > now_ms and p.payer.openid != openid
-    }
+    """Shares not yet paid that somebody else is paying just now, and until when."""
+    held = order.held_shares
+    others = [p for p in order.payments if p.is_open and p.payer.openid != openid and p.lease_until_ms > now_ms]
+    return {p.share: p.lease_until_ms for p in others if p.share is not None and p.share not in held}
+
+
+def _lease_end_ms(lease_ms: int, now_ms: int) -> int:
+    # No lease is 0 and not "until now": to a clock that runs behind, that would still lie ahead.
+    return now_ms + lease_ms if lease_ms else 0
 
 
 def _renew_lease(order: Order, mine: Payment, share: int, lease_ms: int, now_ms: int) -> Order:
+    # If he gave it up for another and comes back, nobody may close it under his hands.
+    effects = without(order.effects, f"{EffectKind.CLOSE}:{mine.out_trade_no}")
     # A double click or a reload must not make everybody's page flicker: only a lease past its half is renewed.
-    if share == mine.share and (lease_ms == 0 or mine.lease_until_ms - now_ms >= lease_ms / 2):
+    is_fresh = lease_ms == 0 or mine.lease_until_ms - now_ms >= lease_ms / 2
+    if is_fresh and share == mine.share and effects is order.effects:
         return order
-    return put(order, mine, replace(mine, share=share, lease_until_ms=now_ms + lease_ms))
+    order = _give_up_others(replace(order, effects=effects), mine.payer.openid, mine, now_ms)
+    return put(order, mine, replace(mine, share=share, lease_until_ms=_lease_end_ms(lease_ms, now_ms)))
 
 
 def _new_attempt(order: Order, event: PaymentStarted, share: int, now_ms: int) -> Order:
@@ -121,19 +128,24 @@ def _new_attempt(order: Order, event: PaymentStarted, share: int, now_ms: int) -
         client_ip=event.client_ip,
         created_at_ms=now_ms,
         expires_at_ms=max(order.expires_at_ms, now_ms + SHORTEST_ATTEMPT_MS),
-        lease_until_ms=now_ms + event.lease_ms,
+        lease_until_ms=_lease_end_ms(event.lease_ms, now_ms),
     )
-    replaced = [p for p in order.payments if p.is_open and p.payer.openid == event.payer.openid]
-    for old in replaced:
-        order = put(order, old, replace(old, lease_until_ms=0))
+    order = _give_up_others(order, event.payer.openid, None, now_ms)
     return replace(
         order,
         payments=(*order.payments, payment),
-        effects=with_effect(
-            order.effects, _query_effect(payment, now_ms), *(_close_effect(p, now_ms) for p in replaced)
-        ),
+        effects=with_effect(order.effects, _query_effect(payment, now_ms)),
         entries=told(order, Entry("paying", now_ms, payment.payer.name, payment.amount)),
     )
+
+
+def _give_up_others(order: Order, openid: str, kept: Payment | None, now_ms: int) -> Order:
+    """A friend pays one attempt at a time: his other open ones lose their lease and are to be closed."""
+    for old in order.payments:
+        if old is not kept and old.is_open and old.payer.openid == openid:
+            order = put(order, old, replace(old, lease_until_ms=0))
+            order = replace(order, effects=with_effect(order.effects, _close_effect(old, now_ms)))
+    return order
 
 
 def _release_lease(order: Order, event: LeaseReleased, now_ms: int) -> Order:
@@ -197,6 +209,8 @@ def _believe(order: Order, event: PaymentConfirmed) -> Payment | None:
 
 
 def _free_share_for(order: Order, paid: Payment) -> int | None:
+    if find_attempt(order, paid.out_trade_no).is_paid:
+        return None  # a second transaction under one number: nobody asked this friend for another share
     held = order.held_shares
     if paid.share is not None and paid.share not in held:
         return paid.share
@@ -235,7 +249,7 @@ def _record(order: Order, paid: Payment) -> Order:
     attempt = find_attempt(order, paid.out_trade_no)
     order = replace(order, effects=_without_attempt(order.effects, paid.out_trade_no))
     if attempt.is_paid:
-        return replace(order, payments=(*order.payments, replace(paid, share=None)))
+        return replace(order, payments=(*order.payments, paid))
     return put(order, attempt, paid)
 
 

@@ -16,15 +16,19 @@ from server.errors import RefundTooLarge, UnknownAttempt
 
 
 def ask_refund(order: Order, event: RefundRequested, now_ms: int) -> Order:
-    if event.out_trade_no is None:
-        return owe_all(order, RefundReason.ASKED, now_ms)
-    payment = find_attempt(order, event.out_trade_no)
-    amount = payment.left if event.amount is None else event.amount
-    if amount > payment.left or amount < 0:
-        raise RefundTooLarge(event.out_trade_no, amount, payment.left)
-    if not amount:
-        return order
-    return owe_refund(order, payment, amount, RefundReason.ASKED, now_ms)
+    """Owe back what is asked of one payment or, without a number, of all of them in the order of their attempts."""
+    number = event.out_trade_no
+    payments = [*order.held_shares.values()] if number is None else [find_attempt(order, number)]
+    left = sum(payment.left for payment in payments)
+    asked: int = left if event.amount is None else event.amount
+    if not 0 <= asked <= left:
+        raise RefundTooLarge(number or order.order_id, asked, left)
+    for payment in payments:
+        amount = Fen(min(asked, payment.left))
+        asked -= amount
+        if amount:
+            order = owe_refund(order, payment, amount, RefundReason.ASKED, now_ms)
+    return order
 
 
 def owe_all(order: Order, reason: RefundReason, now_ms: int) -> Order:
@@ -90,13 +94,12 @@ def refund_progressed(order: Order, event: RefundProgressed, now_ms: int) -> Ord
 def _refund_effects(effects: Effects, event: RefundProgressed, now_ms: int) -> Effects:
     about = event.out_refund_no
     effects = without(effects, f"{EffectKind.REFUND}:{about}")
-    if event.state is RefundState.PROCESSING:
-        due_at_ms = now_ms + REFUND_QUERY_AFTER_S * 1000
-        return with_effect(effects, Effect(kind=EffectKind.QUERY_REFUND, about=about, due_at_ms=due_at_ms))
     if event.state is RefundState.SUCCESS:
         effects = without(effects, f"{EffectKind.QUERY_REFUND}:{about}")
         return with_effect(effects, Effect(kind=EffectKind.WEBHOOK, about=f"refund.success:{about}", due_at_ms=now_ms))
-    return effects
+    # An abnormal refund too: once a person has seen to it at WeChat, somebody must ask.
+    due_at_ms = now_ms + REFUND_QUERY_AFTER_S * 1000
+    return with_effect(effects, Effect(kind=EffectKind.QUERY_REFUND, about=about, due_at_ms=due_at_ms))
 
 
 def _finish_refunding(order: Order) -> Order:

@@ -1,0 +1,190 @@
+"""The table of transitions itself: one test a row, and every missing pair is refused."""
+
+from typing import Final, get_args
+
+import pytest
+
+from server.domain.document import Order, OrderState
+from server.domain.events import (
+    CloseRequested,
+    EffectFinished,
+    EffectParked,
+    EffectPostponed,
+    Event,
+    LeaseReleased,
+    OrderExpired,
+    PaymentConfirmed,
+    PaymentStarted,
+    PaymentUnpaid,
+    RefundProgressed,
+    RefundRequested,
+    RefundState,
+    TradeState,
+)
+from server.domain.order import TRANSITIONS, apply
+from server.errors import IllegalTransition, OrderNotPayable
+from tests.builders import (
+    EXPIRES_AT_MS,
+    LEASE_MS,
+    NOW_MS,
+    after,
+    an_order,
+    attempt_no,
+    paid,
+    refund_asked,
+    refund_is,
+    released,
+    started,
+    unpaid,
+)
+
+OPEN, PAID, CLOSING, CLOSED, REFUNDED = (
+    OrderState.OPEN,
+    OrderState.PAID,
+    OrderState.CLOSING,
+    OrderState.CLOSED,
+    OrderState.REFUNDED,
+)
+
+WAITING: Final = f"webhook:payment.paid:{attempt_no(1)}"
+
+# An order of 100 + 50 fen. 小明 paid the 100, 小红 paid them once more and is owed them back; 小刚 and 小美 both
+# pressed pay for the 50. So in each state money can still come, a refund is under way, and effects wait.
+STORY: Final = (
+    *(started("小明", lease_ms=0), started("小红", lease_ms=0), paid(1), paid(2)),
+    *(started("小刚", lease_ms=0), started("小美")),
+)
+REFUNDS: Final = (refund_asked(), refund_is(RefundState.SUCCESS, 1), refund_is(RefundState.SUCCESS, 3))
+HISTORIES: Final[dict[OrderState, tuple[Event, ...]]] = {
+    OPEN: STORY,
+    CLOSING: (*STORY, CloseRequested()),
+    CLOSED: (*STORY, CloseRequested(), unpaid(3), unpaid(4)),
+    PAID: (*STORY, paid(3, amount=50)),
+    REFUNDED: (*STORY, paid(3, amount=50), *REFUNDS),
+}
+
+EVENTS: Final[dict[type[Event], Event]] = {
+    PaymentStarted: started("小美", lease_ms=10 * LEASE_MS),
+    LeaseReleased: released(4),
+    PaymentConfirmed: paid(4, amount=50),
+    PaymentUnpaid: unpaid(4, TradeState.USERPAYING),
+    OrderExpired: OrderExpired(),
+    CloseRequested: CloseRequested(),
+    RefundRequested: refund_asked(),
+    RefundProgressed: refund_is(RefundState.SUCCESS, 2),
+    EffectFinished: EffectFinished(WAITING),
+    EffectPostponed: EffectPostponed(key=WAITING, due_at_ms=NOW_MS + 1, reason="timeout"),
+    EffectParked: EffectParked(WAITING, "gone"),
+}
+
+UNCHANGED: Final = "the very same object"
+Outcome = OrderState | str | type[Exception]
+
+# A state: `rev` rises by one and the order is in this state. An exception: it is refused.
+ROWS: Final[dict[tuple[OrderState, type[Event]], Outcome]] = {
+    (OPEN, PaymentStarted): OPEN,
+    (OPEN, LeaseReleased): OPEN,
+    (OPEN, PaymentConfirmed): PAID,
+    (OPEN, PaymentUnpaid): OPEN,
+    (OPEN, OrderExpired): CLOSING,
+    (OPEN, CloseRequested): CLOSING,
+    (OPEN, RefundProgressed): OPEN,
+    (OPEN, EffectFinished): OPEN,
+    (OPEN, EffectPostponed): OPEN,
+    (OPEN, EffectParked): OPEN,
+    (CLOSING, PaymentStarted): OrderNotPayable,
+    (CLOSING, LeaseReleased): UNCHANGED,
+    (CLOSING, PaymentConfirmed): PAID,
+    (CLOSING, PaymentUnpaid): CLOSING,
+    (CLOSING, OrderExpired): UNCHANGED,
+    (CLOSING, CloseRequested): UNCHANGED,
+    (CLOSING, RefundProgressed): CLOSING,
+    (CLOSING, EffectFinished): CLOSING,
+    (CLOSING, EffectPostponed): CLOSING,
+    (CLOSING, EffectParked): CLOSING,
+    (CLOSED, PaymentStarted): OrderNotPayable,
+    (CLOSED, LeaseReleased): UNCHANGED,
+    (CLOSED, PaymentConfirmed): CLOSED,
+    (CLOSED, PaymentUnpaid): UNCHANGED,
+    (CLOSED, OrderExpired): UNCHANGED,
+    (CLOSED, CloseRequested): UNCHANGED,
+    (CLOSED, RefundProgressed): CLOSED,
+    (CLOSED, EffectFinished): CLOSED,
+    (CLOSED, EffectPostponed): CLOSED,
+    (CLOSED, EffectParked): CLOSED,
+    (PAID, PaymentStarted): OrderNotPayable,
+    (PAID, LeaseReleased): UNCHANGED,
+    (PAID, PaymentConfirmed): PAID,
+    (PAID, PaymentUnpaid): PAID,
+    (PAID, OrderExpired): UNCHANGED,
+    (PAID, RefundRequested): PAID,
+    (PAID, RefundProgressed): PAID,
+    (PAID, EffectFinished): PAID,
+    (PAID, EffectPostponed): PAID,
+    (PAID, EffectParked): PAID,
+    (REFUNDED, PaymentStarted): OrderNotPayable,
+    (REFUNDED, LeaseReleased): UNCHANGED,
+    (REFUNDED, PaymentConfirmed): REFUNDED,
+    (REFUNDED, PaymentUnpaid): REFUNDED,
+    (REFUNDED, OrderExpired): UNCHANGED,
+    (REFUNDED, RefundRequested): UNCHANGED,
+    (REFUNDED, RefundProgressed): REFUNDED,
+    (REFUNDED, EffectFinished): REFUNDED,
+    (REFUNDED, EffectPostponed): REFUNDED,
+    (REFUNDED, EffectParked): REFUNDED,
+}
+
+PAIRS: Final = [(state, event) for state in OrderState for event in get_args(Event)]
+
+
+def _order(state: OrderState) -> Order:
+    order = after(an_order(100, 50), *HISTORIES[state])
+    assert order.state is state
+    return order
+
+
+def _name(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else str(value)
+
+
+def _now_ms(event: type[Event]) -> int:
+    return EXPIRES_AT_MS if event is OrderExpired else NOW_MS
+
+
+def test_every_row_of_the_table_is_tested_here() -> None:
+    assert set(ROWS) == set(TRANSITIONS)
+
+
+@pytest.mark.parametrize(("state", "kind"), ROWS, ids=_name)
+def test_a_row_does_what_the_table_says(state: OrderState, kind: type[Event]) -> None:
+    order, expected = _order(state), ROWS[state, kind]
+
+    if isinstance(expected, type):
+        with pytest.raises(expected):
+            apply(order, EVENTS[kind], now_ms=_now_ms(kind))
+        return
+    result = apply(order, EVENTS[kind], now_ms=_now_ms(kind))
+    if expected == UNCHANGED:
+        assert result is order
+    else:
+        assert (result.state, result.rev) == (expected, order.rev + 1)
+
+
+@pytest.mark.parametrize(("state", "kind"), [pair for pair in PAIRS if pair not in ROWS], ids=_name)
+def test_a_missing_pair_is_refused_by_name(state: OrderState, kind: type[Event]) -> None:
+    order = _order(state)
+
+    with pytest.raises(IllegalTransition) as refusal:
+        apply(order, EVENTS[kind], now_ms=_now_ms(kind))
+    assert (refusal.value.order_id, refusal.value.state, refusal.value.event) == (order.order_id, state, kind.__name__)
+
+
+def test_money_has_a_row_in_every_state() -> None:
+    assert {state for state, kind in TRANSITIONS if kind is PaymentConfirmed} == set(OrderState)
+
+
+def test_a_new_order_is_open_at_rev_1_and_waits_for_its_expiry_only() -> None:
+    order = an_order(60, 40)
+
+    assert (order.state, order.rev, order.amount, order.payments) == (OPEN, 1, 100, ())
+    assert order.due_at_ms == EXPIRES_AT_MS

@@ -1,0 +1,205 @@
+"""Money on its way back: how much, under which number, and only ever forward."""
+
+import pytest
+
+from server.domain.document import Order, OrderState, balance
+from server.domain.effects import REFUND_QUERY_AFTER_S, Effect, EffectKind
+from server.domain.events import RefundReason, RefundState, TradeState
+from server.errors import IllegalTransition, RefundTooLarge, UnknownAttempt
+from tests.builders import NOW_MS, after, an_order, attempt_no, paid, refund_asked, refund_is, refund_no, started
+
+
+def a_paid_order(*shares: int) -> Order:
+    """Return an order each share of which (fen) was paid by a friend of his own."""
+    order = an_order(*shares)
+    for number, share in enumerate(order.shares, start=1):
+        order = after(order, started(f"friend {number}"), paid(number, amount=share))
+    assert order.state is OrderState.PAID
+    return order
+
+
+def refunds_of(order: Order) -> dict[str, int]:
+    return {refund.out_refund_no: refund.amount for payment in order.payments for refund in payment.refunds}
+
+
+def waiting(order: Order, kind: EffectKind) -> list[Effect]:
+    return [effect for effect in order.effects if effect.kind is kind]
+
+
+class TestAsking:
+    def test_a_refund_of_the_whole_order_owes_every_payment_its_own(self) -> None:
+        order = after(a_paid_order(60, 40), refund_asked())
+
+        assert refunds_of(order) == {refund_no(1): 60, refund_no(2): 40}
+        assert {refund.reason for payment in order.payments for refund in payment.refunds} == {RefundReason.ASKED}
+        assert [effect.about for effect in waiting(order, EffectKind.REFUND)] == [refund_no(1), refund_no(2)]
+        assert (order.state, balance(order).kept, balance(order).refund_due) == (OrderState.PAID, 0, 100)
+
+    def test_asking_again_for_what_is_on_its_way_changes_nothing(self) -> None:
+        order = after(a_paid_order(60, 40), refund_asked())
+
+        assert after(order, refund_asked()) is order
+        assert after(order, refund_asked(1)) is order
+
+    def test_one_payment_of_several_can_go_back_alone(self) -> None:
+        order = after(a_paid_order(60, 40), refund_asked(2))
+
+        assert refunds_of(order) == {refund_no(2): 40}
+
+    def test_partial_refunds_each_have_a_number_of_their_own(self) -> None:
+        order = after(a_paid_order(100), refund_asked(1, 30), refund_asked(1, 50), refund_asked(1))
+
+        assert refunds_of(order) == {refund_no(1, 1): 30, refund_no(1, 2): 50, refund_no(1, 3): 20}
+        assert balance(order).kept == 0
+
+    def test_an_amount_without_a_payment_is_taken_from_the_first_ones_that_have_it(self) -> None:
+        """It used to be overlooked, and the whole order went back."""
+        order = after(a_paid_order(60, 40), refund_asked(amount=70))
+
+        assert refunds_of(order) == {refund_no(1): 60, refund_no(2): 10}
+        assert (balance(order).kept, balance(order).refund_due) == (30, 70)
+
+    @pytest.mark.parametrize("amount", [71, 10**30, -1])
+    @pytest.mark.parametrize("number", [1, None], ids=["of one payment", "of the order"])
+    def test_more_than_is_left_is_refused_with_what_is_left(self, number: int | None, amount: int) -> None:
+        order = after(a_paid_order(100), refund_asked(1, 30))
+
+        with pytest.raises(RefundTooLarge) as refusal:
+            after(order, refund_asked(number, amount))
+        assert (refusal.value.asked, refusal.value.left) == (amount, 70)
+
+    def test_asking_for_nothing_changes_nothing(self) -> None:
+        order = a_paid_order(100)
+
+        assert after(order, refund_asked(1, 0)) is order
+
+    def test_a_payment_that_never_was_cannot_go_back(self) -> None:
+        with pytest.raises(UnknownAttempt):
+            after(a_paid_order(100), refund_asked(9))
+
+    def test_an_attempt_nobody_paid_has_nothing_to_give_back(self) -> None:
+        order = after(an_order(100), started("小明", lease_ms=0), started("小红"), paid(1))
+
+        assert after(order, refund_asked(2)) is order
+        with pytest.raises(RefundTooLarge):
+            after(order, refund_asked(2, 1))
+
+    def test_an_order_that_still_waits_for_money_is_closed_not_refunded(self) -> None:
+        with pytest.raises(IllegalTransition):
+            after(an_order(60, 40), started(), paid(1, amount=60), refund_asked(1))
+
+    def test_what_a_payment_earned_is_taken_back_with_it_but_second_money_earned_nothing(self) -> None:
+        order = after(an_order(100), started("小明", lease_ms=0), started("小红"), paid(1), paid(2), refund_asked())
+
+        assert [effect.about for effect in waiting(order, EffectKind.TAKE_BACK_REWARD)] == [refund_no(1)]
+
+
+class TestProgress:
+    def test_an_accepted_refund_is_asked_about_later_and_not_paid_again(self) -> None:
+        order = after(a_paid_order(100), refund_asked(), refund_is(RefundState.PROCESSING, refund_id="50001"))
+
+        assert waiting(order, EffectKind.REFUND) == []
+        assert [(effect.about, effect.due_at_ms) for effect in waiting(order, EffectKind.QUERY_REFUND)] == [
+            (refund_no(1), NOW_MS + REFUND_QUERY_AFTER_S * 1000)
+        ]
+        assert order.payments[0].refunds[0].refund_id == "50001"
+        assert (order.state, order.payments[0].trade_state) == (OrderState.PAID, TradeState.SUCCESS)
+
+    def test_a_refund_that_arrived_is_told_to_the_merchant_and_waits_for_nothing(self) -> None:
+        order = after(a_paid_order(60, 40), refund_asked(1), refund_is(RefundState.PROCESSING))
+
+        order = after(order, refund_is(RefundState.SUCCESS, refund_id=""), now_ms=NOW_MS + 5)
+
+        (refund,) = order.payments[0].refunds
+        assert (refund.state, refund.refunded_at_ms, refund.refund_id) == (
+            RefundState.SUCCESS,
+            NOW_MS + 5,
+            "5000000001",
+        )
+        assert order.payments[0].trade_state is TradeState.REFUND
+        assert [(entry.kind, entry.amount) for entry in order.entries[-2:]] == [("refund_due", 60), ("refunded", 60)]
+        assert waiting(order, EffectKind.REFUND) == waiting(order, EffectKind.QUERY_REFUND) == []
+        assert f"webhook:refund.success:{refund_no(1)}" in {effect.key for effect in order.effects}
+        assert (balance(order).kept, balance(order).refunded) == (40, 60)
+
+    def test_the_notify_may_be_faster_than_the_answer_to_our_own_call(self) -> None:
+        order = after(a_paid_order(100), refund_asked(), refund_is(RefundState.SUCCESS))
+
+        assert after(order, refund_is(RefundState.PROCESSING)) is order
+        assert waiting(order, EffectKind.REFUND) == []
+
+    @pytest.mark.parametrize("state", RefundState)
+    @pytest.mark.parametrize("later", RefundState)
+    def test_a_refund_only_moves_forward(self, state: RefundState, later: RefundState) -> None:
+        forward = [RefundState.DUE, RefundState.PROCESSING, RefundState.ABNORMAL, RefundState.SUCCESS]
+        order = after(a_paid_order(60, 40), refund_asked(1), refund_is(state))
+
+        moved = after(order, refund_is(later))
+
+        if forward.index(later) > forward.index(state):
+            assert moved.payments[0].refunds[0].state is later
+        else:
+            assert moved is order
+
+    def test_an_abnormal_refund_is_still_owed(self) -> None:
+        order = after(a_paid_order(100), refund_asked(), refund_is(RefundState.ABNORMAL))
+
+        assert (order.state, balance(order).refund_due) == (OrderState.PAID, 100)
+
+    @pytest.mark.parametrize("before", [RefundState.DUE, RefundState.PROCESSING])
+    def test_an_abnormal_refund_is_still_asked_about_however_it_became_abnormal(self, before: RefundState) -> None:
+        """One whose first answer was ABNORMAL used to be asked about never again."""
+        order = after(a_paid_order(100), refund_asked(), refund_is(before), refund_is(RefundState.ABNORMAL))
+
+        assert [effect.about for effect in waiting(order, EffectKind.QUERY_REFUND)] == [refund_no(1)]
+        assert waiting(order, EffectKind.REFUND) == []
+
+    def test_a_refund_nobody_asked_for_is_refused(self) -> None:
+        with pytest.raises(UnknownAttempt) as refusal:
+            after(a_paid_order(100), refund_is(RefundState.SUCCESS))
+        assert refusal.value.out_trade_no == refund_no(1)
+
+    def test_the_second_of_two_transactions_under_one_number_is_refunded_under_its_own(self) -> None:
+        order = after(an_order(), started(), paid(1, transaction_id="A"), paid(1, transaction_id="B"))
+
+        order = after(order, refund_is(RefundState.SUCCESS, 2))
+
+        assert [payment.trade_state for payment in order.payments] == [TradeState.SUCCESS, TradeState.REFUND]
+        assert balance(order).refunded == 100
+
+
+class TestRefunded:
+    def test_a_paid_order_is_refunded_once_every_fen_is_back(self) -> None:
+        order = after(a_paid_order(60, 40), refund_asked(), refund_is(RefundState.SUCCESS, 1))
+        assert order.state is OrderState.PAID
+
+        order = after(order, refund_is(RefundState.SUCCESS, 2))
+        assert (order.state, balance(order).kept, balance(order).refunded) == (OrderState.REFUNDED, 0, 100)
+
+    def test_partial_refunds_make_it_refunded_only_when_the_last_one_arrived(self) -> None:
+        order = after(a_paid_order(100), refund_asked(1, 30), refund_is(RefundState.SUCCESS, 1, 1))
+        assert order.state is OrderState.PAID
+
+        order = after(order, refund_asked(1), refund_is(RefundState.SUCCESS, 1, 2))
+        assert order.state is OrderState.REFUNDED
+
+    def test_second_money_that_went_back_leaves_the_order_paid(self) -> None:
+        order = after(an_order(), started("小明", lease_ms=0), started("小红"), paid(1), paid(2))
+
+        order = after(order, refund_is(RefundState.SUCCESS, 2))
+
+        assert (order.state, balance(order).kept) == (OrderState.PAID, 100)
+
+    def test_second_money_still_on_its_way_does_not_keep_the_order_from_being_refunded(self) -> None:
+        order = after(an_order(), started("小明", lease_ms=0), started("小红"), paid(1), paid(2), refund_asked())
+
+        order = after(order, refund_is(RefundState.SUCCESS, 1))
+
+        assert (order.state, balance(order).refund_due) == (OrderState.REFUNDED, 100)
+        assert [effect.about for effect in waiting(order, EffectKind.REFUND)] == [refund_no(2)]
+
+
+def test_a_refund_number_is_fixed_by_the_place_of_its_payment() -> None:
+    order = after(a_paid_order(60, 40), refund_asked(2))
+
+    assert list(refunds_of(order)) == [f"{attempt_no(2)}R1"]
