@@ -1,0 +1,142 @@
+"""
+What API v2 answers to our calls: believed, refused, or unknown.
+
+Judged in WeChat's own order: `return_code`, signature, merchant, `result_code`, then what was asked. Whatever is not
+clearly a yes or a no is unknown, and an unknown outcome is a question for later, never a state.
+
+Source: WeChat Pay API v2, "unified order", "query order", "close order".
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, TradeState
+from server.errors import MalformedNotify, MerchantMismatch, SignatureMismatch, WeChatRefused, WeChatUnavailable
+from server.wechat.flat_xml import read_flat_xml
+from server.wechat.v2_payment import paid_payment
+from server.wechat.v2_sign import Merchant, check_ours, verify
+
+# The codes with which WeChat says no for good. Every other one leaves the outcome unknown: SYSTEMERROR,
+# BIZERR_NEED_RETRY, FREQUENCY_LIMITED, USERPAYING, and any code nobody has told us of.
+REFUSALS: Final = frozenset(
+    {
+        "APPID_MCHID_NOT_MATCH",
+        "APPID_NOT_EXIST",
+        "INVALID_REQUEST",
+        "LACK_PARAMS",
+        "MCHID_NOT_EXIST",
+        "NOAUTH",
+        "NOTENOUGH",
+        "NOT_UTF8",
+        "ORDERCLOSED",
+        "ORDERNOTEXIST",
+        "ORDERPAID",
+        "OUT_TRADE_NO_USED",
+        "PARAM_ERROR",
+        "POST_DATA_EMPTY",
+        "REQUIRE_POST_METHOD",
+        "SIGNERROR",
+        "TRADE_OVERDUE",
+        "TRADE_STATE_ERROR",
+        "XML_FORMAT_ERROR",
+    },
+)
+_BY_LETTERS: Final = {code.replace("_", ""): code for code in REFUSALS}  # WeChat spells some with and without "_"
+
+# An unsigned FAIL names no code, only a sentence; these are the ones after which the call may have worked.
+_AMBIGUOUS: Final = re.compile(
+    r"system.?error|time.?out|retry|busy|frequen|系统|网络|繁忙|超时|稍后|重试|频", re.IGNORECASE
+)
+
+_TRADE_STATES: Final = {
+    "NOTPAY": TradeState.NOTPAY,
+    "ACCEPT": TradeState.NOTPAY,  # taken on, not debited yet
+    "USERPAYING": TradeState.USERPAYING,
+    "PAYERROR": TradeState.PAYERROR,
+    "CLOSED": TradeState.CLOSED,
+    "REVOKED": TradeState.CLOSED,  # cancelled: nobody can pay it any more
+}
+_PAID: Final = ("SUCCESS", "REFUND")  # a refunded payment was paid
+_PREPAY_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_WORD: Final = re.compile(r"[0-9A-Za-z_]{1,40}")
+
+
+def read_answer(call: str, body: bytes, merchant: Merchant) -> dict[str, str]:
+    """
+    Return the fields of an answer that is WeChat's, ours and a success.
+
+    Raises:
+        WeChatRefused: A clear no. `code` is one of REFUSALS in that spelling, or `FAIL` for an unsigned one, which
+            therefore can never be mistaken for a state of the order.
+        WeChatUnavailable: Anything else; the outcome is unknown.
+    """
+    try:
+        fields = read_flat_xml(body)
+        _check_return_code(call, fields)
+        verify(fields, merchant)
+        check_ours(fields, merchant)
+    except MalformedNotify:
+        raise WeChatUnavailable(call, "malformed") from None
+    except SignatureMismatch:
+        raise WeChatUnavailable(call, "signature") from None
+    except MerchantMismatch as exc:
+        raise WeChatUnavailable(call, exc.field) from None
+    _check_result_code(call, fields)
+    return fields
+
+
+def prepay_id(fields: Mapping[str, str]) -> str:
+    """
+    Return the prepay of a `unifiedorder` answer.
+
+    Raises:
+        WeChatUnavailable: It holds none that could be handed to a page.
+    """
+    value = fields.get("prepay_id", "")
+    if fields.get("trade_type") != "JSAPI" or not _PREPAY_ID.fullmatch(value):
+        raise WeChatUnavailable("unifiedorder", "prepay_id")
+    return value
+
+
+def query_result(
+    fields: Mapping[str, str], *, out_trade_no: str, evidence: Evidence
+) -> PaymentConfirmed | PaymentUnpaid:
+    """
+    Return how the attempt `out_trade_no` stands by an `orderquery` answer.
+
+    Raises:
+        WeChatUnavailable: The answer is about another attempt, or says what we do not understand.
+    """
+    if fields.get("out_trade_no") != out_trade_no:
+        raise WeChatUnavailable("orderquery", "out_trade_no")
+    state = fields.get("trade_state", "")
+    if state in _TRADE_STATES:
+        return PaymentUnpaid(out_trade_no, _TRADE_STATES[state])
+    if state not in _PAID:
+        raise WeChatUnavailable("orderquery", "trade_state")
+    try:
+        return paid_payment(fields, evidence)
+    except MalformedNotify as exc:
+        raise WeChatUnavailable("orderquery", exc.reason) from None
+
+
+def _check_return_code(call: str, fields: Mapping[str, str]) -> None:
+    code = fields.get("return_code")
+    if code == "SUCCESS":
+        return
+    message = fields.get("return_msg", "")
+    if code != "FAIL" or _AMBIGUOUS.search(message):
+        raise WeChatUnavailable(call, "return_code")
+    raise WeChatRefused(call, "FAIL", message[:128])
+
+
+def _check_result_code(call: str, fields: Mapping[str, str]) -> None:
+    result = fields.get("result_code")
+    if result == "SUCCESS":
+        return
+    received = fields.get("err_code", "")
+    code = _BY_LETTERS.get(received.replace("_", "").upper())
+    if result != "FAIL" or code is None:
+        raise WeChatUnavailable(call, received if _WORD.fullmatch(received) else "result_code")
+    raise WeChatRefused(call, code, fields.get("err_code_des", "")[:128])

@@ -1,0 +1,85 @@
+"""
+What we say to API v2: the bodies of our calls, and the parameters the payer's page hands to WeChat.
+
+A repeated call must carry the parameters of the first one, or WeChat refuses it (`201 商户订单号重复`). So everything
+in an order call except `nonce_str` and `sign` comes from the stored order and attempt, and nothing from the moment.
+
+Source: WeChat Pay API v2, "unified order", "query order", "close order", "JSAPI payment".
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import xmltodict
+
+from server.domain.document import Order, Payment
+from server.wechat.beijing import to_beijing
+from server.wechat.v2_sign import Merchant, sign
+
+MAX_GOODS_BYTES: Final = 127
+
+# Blanks of every kind, and what XML 1.0 cannot hold: WeChat would refuse the document, or sign another value than we.
+_BLANK_OR_ILLEGAL: Final = re.compile(r"[\s\x00-\x1f\ud800-\udfff\ufffe\uffff]+")
+
+
+def unifiedorder(order: Order, payment: Payment, merchant: Merchant, *, nonce: str) -> bytes:
+    """Return the call that makes a prepay for this attempt, payable by this payer only."""
+    params = {
+        "appid": merchant.appid,
+        "mch_id": merchant.mch_id,
+        "body": goods_text(order.title),
+        "out_trade_no": payment.out_trade_no,
+        "fee_type": "CNY",
+        "total_fee": str(payment.amount),
+        "spbill_create_ip": payment.client_ip,
+        "time_start": to_beijing(payment.created_at_ms),
+        "time_expire": to_beijing(payment.expires_at_ms),
+        "notify_url": merchant.notify_url,
+        "trade_type": "JSAPI",
+        "openid": payment.payer.openid,
+    }
+    return _signed(params, merchant, nonce)
+
+
+def orderquery(out_trade_no: str, merchant: Merchant, *, nonce: str) -> bytes:
+    """Return the call that asks how this attempt stands."""
+    return _signed(_about(out_trade_no, merchant), merchant, nonce)
+
+
+def closeorder(out_trade_no: str, merchant: Merchant, *, nonce: str) -> bytes:
+    """Return the call that closes this attempt."""
+    return _signed(_about(out_trade_no, merchant), merchant, nonce)
+
+
+def jsapi_params(prepay_id: str, merchant: Merchant, *, now_s: int, nonce: str) -> dict[str, str]:
+    """Return what the page hands to `WeixinJSBridge`, signed. Every value is text: iOS refuses a number."""
+    params = {
+        "appId": merchant.appid,
+        "timeStamp": str(now_s),
+        "nonceStr": nonce,
+        "package": f"prepay_id={prepay_id}",
+        "signType": str(merchant.sign_type),
+    }
+    return params | {"paySign": sign(params, merchant.api_keys[0], merchant.sign_type)}
+
+
+def goods_text(title: str) -> str:
+    """Return what the payer reads in WeChat's cashier: at most 127 bytes of UTF-8, cut between characters."""
+    text = "代付-" + _BLANK_OR_ILLEGAL.sub(" ", title).strip()
+    return text.encode()[:MAX_GOODS_BYTES].decode(errors="ignore")
+
+
+def to_xml(params: Mapping[str, str]) -> bytes:
+    """Write `params` as `<xml>`, escaped, with nothing before, between or after; the names are ours and trusted."""
+    text: str = xmltodict.unparse({"xml": dict(params)}, full_document=False)
+    return text.encode()
+
+
+def _about(out_trade_no: str, merchant: Merchant) -> dict[str, str]:
+    return {"appid": merchant.appid, "mch_id": merchant.mch_id, "out_trade_no": out_trade_no}
+
+
+def _signed(params: Mapping[str, str], merchant: Merchant, nonce: str) -> bytes:
+    complete = {**params, "nonce_str": nonce, "sign_type": str(merchant.sign_type)}
+    return to_xml({**complete, "sign": sign(complete, merchant.api_keys[0], merchant.sign_type)})
