@@ -1,0 +1,196 @@
+"""
+Orders in one SQLite file: the store of a single process.
+
+A row is the order's document as JSON, and beside it only what is searched for. The loop encodes and decodes; a writer
+thread and a reader thread (`sqlite_worker.py`) run the SQL. WAL lets the reader go on while the writer commits.
+What makes a file one of ours, and when it is refused, is `sqlite_file.py`'s.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Final, Self
+
+import structlog
+from msgspec import DecodeError, ValidationError, json
+
+from server.domain.document import Order
+from server.domain.user import User
+from server.errors import DuplicateOrder, OrderNotFound, StoreCorrupt
+from server.ports import KeyClaim
+from server.stores.sqlite_file import OpenFile, open_file
+from server.stores.sqlite_worker import Health, Worker
+
+# Between an order's making and its payment lie minutes. Some 5 KB each in memory.
+MAX_RECENT: Final = 4096
+
+_AFTER_EVERY_ID: Final = "~"  # sorts behind every ULID
+
+_encode: Final = json.Encoder().encode
+_decode: Final = json.Decoder(Order).decode
+
+_log = structlog.get_logger(__name__)
+
+_Row = tuple[str | int | bytes | None, ...]
+
+
+class SqliteStore:
+    """
+    Fills `ports.Store`. Belongs to the event loop it was opened on.
+
+    The file's lock keeps every other writer out, so what was committed last here is what a read would find: those
+    orders are answered from memory, without a trip to the reader's thread. Only a commit puts an order there, never a
+    read: one that was overtaken by a write would bring back the older order.
+    """
+
+    def __init__(self, file: OpenFile) -> None:
+        health = Health()
+        self._file = file
+        self._recent: dict[str, Order] = {}  # last written last
+        self._writer = Worker("sqlite-writer", file.writer, health=health, in_transaction=True)
+        self._reader = Worker("sqlite-reader", file.reader, health=health, in_transaction=False)
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """
+        Open the file, or make it, for this process alone.
+
+        Raises:
+            ConfigError: The file is refused; the sentence names it and says what to do.
+        """
+        return cls(await asyncio.to_thread(open_file, path))
+
+    async def insert(self, order: Order) -> None:
+        row = (order.order_id, order.rev, order.initiator.openid, order.due_at_ms, _encode(order))
+        if not await self._writer.run(_insert, row):
+            raise DuplicateOrder(order.order_id)
+        self._keep(order)
+
+    async def get(self, order_id: str) -> Order:
+        if (order := self._recent.get(order_id)) is not None:
+            return order
+        doc = await self._reader.run(_select, order_id)
+        if doc is None:
+            raise OrderNotFound(order_id)
+        return _order(order_id, doc)
+
+    async def replace(self, order: Order, *, was_rev: int) -> bool:
+        row = (order.rev, order.due_at_ms, _encode(order), order.order_id, was_rev)
+        # Forgotten before and not after: a caller who is cancelled while he waits does not stop the write.
+        self._recent.pop(order.order_id, None)
+        is_written = await self._writer.run(_update, row)
+        if is_written:
+            self._keep(order)
+        return is_written
+
+    def _keep(self, order: Order) -> None:
+        self._recent[order.order_id] = order
+        if len(self._recent) > MAX_RECENT:
+            del self._recent[next(iter(self._recent))]
+
+    async def claim_due(self, now_ms: int, *, lease_ms: int, limit: int) -> Sequence[Order]:
+        rows = await self._writer.run(_lease, now_ms, now_ms + lease_ms, limit)
+        return [order for order_id, doc in rows if (order := _order_or_none(order_id, doc))]
+
+    async def list_by_initiator(self, openid: str, *, before: str | None, limit: int) -> Sequence[Order]:
+        rows = await self._reader.run(_select_by_initiator, openid, before or _AFTER_EVERY_ID, limit)
+        return [_order(order_id, doc) for order_id, doc in rows]
+
+    async def claim_key(self, key: str, claim: KeyClaim) -> KeyClaim:
+        return KeyClaim(*await self._writer.run(_claim, key, claim.order_id, claim.body_sha256))
+
+    async def remember_user(self, user: User) -> User:
+        row = (user.openid, user.name, user.avatar, user.first_seen_ms)
+        first_seen_ms = await self._writer.run(_remember, row)
+        return User(openid=user.openid, name=user.name, avatar=user.avatar, first_seen_ms=first_seen_ms)
+
+    async def ping(self) -> None:
+        """Write and read for real: a full disk takes reads and refuses writes."""
+        await asyncio.gather(self._writer.run(_beat), self._reader.run(_count_beats))
+
+    async def aclose(self) -> None:
+        await self._reader.aclose()
+        await self._writer.aclose()  # the last one to leave folds the log back into the file, and may not be read-only
+        self._recent.clear()
+        self._file.release()
+
+
+def _order(order_id: str, doc: bytes) -> Order:
+    try:
+        return _decode(doc)
+    except (DecodeError, ValidationError, UnicodeDecodeError) as error:
+        raise StoreCorrupt(f"order {order_id}") from error
+
+
+def _order_or_none(order_id: str, doc: bytes) -> Order | None:
+    """One unreadable document must not keep the relay from all others; it is reported again after every lease."""
+    try:
+        return _order(order_id, doc)
+    except StoreCorrupt:
+        _log.exception("order_unreadable", order_id=order_id)
+        return None
+
+
+# From here on everything runs in a worker's thread: rows in, rows out.
+
+
+def _insert(connection: Connection, row: _Row) -> bool:
+    sql = (
+        "INSERT INTO orders (order_id, rev, initiator, due_at_ms, doc) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (order_id) DO NOTHING"
+    )
+    return connection.execute(sql, row).rowcount == 1
+
+
+def _select(connection: Connection, order_id: str) -> bytes | None:
+    row = connection.execute("SELECT doc FROM orders WHERE order_id = ?", (order_id,)).fetchone()
+    return None if row is None else row[0]
+
+
+def _update(connection: Connection, row: _Row) -> bool:
+    sql = "UPDATE orders SET rev = ?, due_at_ms = ?, doc = ? WHERE order_id = ? AND rev = ?"
+    return connection.execute(sql, row).rowcount == 1
+
+
+def _lease(connection: Connection, now_ms: int, until_ms: int, limit: int) -> list[tuple[str, bytes]]:
+    """The lease is the due time itself, moved on: no column of its own, and the next `replace` sets the true one."""
+    sql = "SELECT order_id, doc FROM orders WHERE due_at_ms <= ? ORDER BY due_at_ms, order_id LIMIT ?"
+    rows = connection.execute(sql, (now_ms, limit)).fetchall()
+    connection.executemany(
+        "UPDATE orders SET due_at_ms = ? WHERE order_id = ?", [(until_ms, order_id) for order_id, _ in rows]
+    )
+    return rows
+
+
+def _select_by_initiator(connection: Connection, openid: str, before: str, limit: int) -> list[tuple[str, bytes]]:
+    sql = "SELECT order_id, doc FROM orders WHERE initiator = ? AND order_id < ? ORDER BY order_id DESC LIMIT ?"
+    return connection.execute(sql, (openid, before, limit)).fetchall()
+
+
+def _claim(connection: Connection, key: str, order_id: str, body_sha256: str) -> tuple[str, str]:
+    sql = "INSERT INTO idempotency (key, order_id, body_sha256) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING"
+    if connection.execute(sql, (key, order_id, body_sha256)).rowcount == 1:
+        return order_id, body_sha256
+    first: tuple[str, str] = connection.execute(
+        "SELECT order_id, body_sha256 FROM idempotency WHERE key = ?", (key,)
+    ).fetchone()
+    return first
+
+
+def _remember(connection: Connection, row: _Row) -> int:
+    sql = (
+        "INSERT INTO users (openid, name, avatar, first_seen_ms) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (openid) DO UPDATE SET name = excluded.name, avatar = excluded.avatar"
+        " RETURNING first_seen_ms"
+    )
+    [(first_seen_ms,)] = connection.execute(sql, row).fetchall()
+    return int(first_seen_ms)
+
+
+def _beat(connection: Connection) -> None:
+    connection.execute("UPDATE heartbeat SET beats = beats + 1")
+
+
+def _count_beats(connection: Connection) -> int:
+    return int(connection.execute("SELECT beats FROM heartbeat").fetchone()[0])

@@ -1,0 +1,46 @@
+"""
+The tables, as the scripts that make them. A file at version N has run the first N.
+
+To change the schema append a script; never edit one that was released. Each ends with its own version, inside the same
+transaction, so that a crash leaves the file before it or after it.
+"""
+
+from typing import Final
+
+APPLICATION_ID: Final = 0x64616966  # "daif"
+
+_VERSION_1: Final = """
+BEGIN IMMEDIATE;
+
+CREATE TABLE orders (
+    order_id  TEXT PRIMARY KEY NOT NULL,
+    rev       INTEGER NOT NULL,
+    initiator TEXT NOT NULL,              -- openid
+    due_at_ms INTEGER,                    -- when to be claimed: the earliest effect, or the end of a lease on it
+    doc       BLOB NOT NULL               -- the whole order as JSON
+) STRICT;
+CREATE INDEX orders_by_initiator ON orders (initiator, order_id);
+CREATE INDEX orders_due ON orders (due_at_ms, order_id) WHERE due_at_ms IS NOT NULL;
+
+CREATE TABLE users (
+    openid        TEXT PRIMARY KEY NOT NULL,
+    name          TEXT NOT NULL,
+    avatar        TEXT NOT NULL,
+    first_seen_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency (
+    key         TEXT PRIMARY KEY NOT NULL,
+    order_id    TEXT NOT NULL,
+    body_sha256 TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE heartbeat (beats INTEGER NOT NULL) STRICT;  -- what ping() writes
+INSERT INTO heartbeat VALUES (0);
+
+PRAGMA application_id = 1684105574;  -- APPLICATION_ID
+PRAGMA user_version = 1;
+COMMIT;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1,)

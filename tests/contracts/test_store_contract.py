@@ -1,0 +1,405 @@
+"""What every store promises. A filling joins with one line in FILLINGS."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import replace
+
+from server.domain.document import Entry, Order
+from server.domain.user import User
+from server.errors import DuplicateOrder, OrderNotFound, StoreUnavailable
+from server.ports import KeyClaim, Store
+from server.stores.sqlite import SqliteStore
+from tests.stores.stored_orders import an_order, changed, order_id
+
+# Opens the store that lives in this directory, an empty one at first.
+OpenStore = Callable[[Path], Awaitable[Store]]
+
+
+async def open_sqlite(directory: Path) -> Store:
+    return await SqliteStore.open(directory / "daifu.db")
+
+
+FILLINGS: Final[dict[str, OpenStore]] = {"sqlite": open_sqlite}
+
+
+@pytest.fixture(params=list(FILLINGS.values()), ids=list(FILLINGS))
+def open_store(request: pytest.FixtureRequest) -> OpenStore:
+    filling: OpenStore = request.param
+    return filling
+
+
+@pytest.fixture
+async def store(open_store: OpenStore, tmp_path: Path) -> AsyncIterator[Store]:
+    async with aclosing(await open_store(tmp_path)) as store:
+        yield store
+
+
+class TestOrders:
+    @pytest.mark.parametrize(
+        "order",
+        [
+            pytest.param(an_order(), id="small"),
+            pytest.param(
+                an_order(title="请客 🍲 \u202e\u0000\u2028 '; DROP TABLE orders; -- é e\u0301"), id="odd text"
+            ),
+            pytest.param(
+                replace(an_order(), entries=tuple(Entry("paid", at_ms, "友" * 3000, 1) for at_ms in range(120))),
+                id="a megabyte",
+            ),
+        ],
+    )
+    async def test_an_order_comes_back_as_it_was_put_in_and_so_it_does_after_a_restart(
+        self, open_store: OpenStore, tmp_path: Path, order: Order
+    ) -> None:
+        async with aclosing(await open_store(tmp_path)) as store:
+            await store.insert(order)
+            assert await store.get(order.order_id) == order
+
+        async with aclosing(await open_store(tmp_path)) as store:
+            assert await store.get(order.order_id) == order
+
+    async def test_an_id_is_taken_once(self, store: Store) -> None:
+        first = an_order(title="first")
+        await store.insert(first)
+
+        with pytest.raises(DuplicateOrder) as refused:
+            await store.insert(an_order(title="second"))
+
+        assert refused.value.order_id == first.order_id
+        assert await store.get(first.order_id) == first
+
+    async def test_an_unknown_order_is_not_found(self, store: Store) -> None:
+        with pytest.raises(OrderNotFound) as missing:
+            await store.get(order_id(404))
+
+        assert missing.value.order_id == order_id(404)
+
+
+class TestCompareAndSet:
+    async def test_the_next_rev_takes_the_place_of_the_one_it_was_made_from(self, store: Store) -> None:
+        before = an_order()
+        await store.insert(before)
+        after = changed(before)
+
+        assert await store.replace(after, was_rev=before.rev)
+
+        assert await store.get(before.order_id) == after
+
+    async def test_a_writer_who_was_slower_changes_nothing(self, store: Store) -> None:
+        before = an_order()
+        await store.insert(before)
+        faster, slower = changed(before, title="faster"), changed(before, title="slower")
+        assert await store.replace(faster, was_rev=before.rev)
+
+        assert not await store.replace(slower, was_rev=before.rev)
+
+        assert await store.get(before.order_id) == faster
+
+    async def test_an_order_that_is_not_there_is_not_made(self, store: Store) -> None:
+        assert not await store.replace(changed(an_order()), was_rev=1)
+
+        with pytest.raises(OrderNotFound):
+            await store.get(order_id(1))
+
+    async def test_of_a_hundred_writers_at_once_exactly_one_wins(self, store: Store) -> None:
+        before = an_order()
+        await store.insert(before)
+        candidates = [changed(before, title=f"writer {n}") for n in range(100)]
+
+        won = await asyncio.gather(*(store.replace(after, was_rev=before.rev) for after in candidates))
+
+        assert won.count(True) == 1
+        assert await store.get(before.order_id) == candidates[won.index(True)]
+
+    async def test_a_hundred_writers_that_try_again_all_get_their_turn(self, store: Store) -> None:
+        await store.insert(an_order())
+
+        async def add_one() -> None:
+            while True:
+                before = await store.get(order_id(1))
+                if await store.replace(changed(before), was_rev=before.rev):
+                    return
+
+        await asyncio.gather(*(add_one() for _ in range(100)))
+
+        assert (await store.get(order_id(1))).rev == 101
+
+    async def test_a_caller_who_gives_up_does_not_disturb_the_others(self, store: Store) -> None:
+        await store.insert(an_order(1))
+        await store.insert(an_order(2))
+        impatient = asyncio.ensure_future(store.replace(changed(an_order(1)), was_rev=1))
+        patient = asyncio.ensure_future(store.replace(changed(an_order(2)), was_rev=1))
+        await asyncio.sleep(0)
+
+        impatient.cancel()
+
+        assert await patient
+        with pytest.raises(asyncio.CancelledError):
+            await impatient
+
+
+class TestDueOrders:
+    async def test_what_is_due_comes_earliest_first_and_no_more_than_asked_for(self, store: Store) -> None:
+        for number, due_at_ms in ((1, 300), (2, 100), (3, 200), (4, 501)):
+            await store.insert(an_order(number, due_at_ms=due_at_ms))
+
+        first = await store.claim_due(500, lease_ms=1000, limit=2)
+        second = await store.claim_due(500, lease_ms=1000, limit=2)
+
+        assert [order.order_id for order in first] == [order_id(2), order_id(3)]
+        assert [order.order_id for order in second] == [order_id(1)]
+
+    async def test_an_order_is_due_at_its_very_millisecond(self, store: Store) -> None:
+        await store.insert(an_order(due_at_ms=500))
+
+        assert not await store.claim_due(499, lease_ms=1000, limit=10)
+        assert await store.claim_due(500, lease_ms=1000, limit=10) == [an_order(due_at_ms=500)]
+
+    async def test_a_claimed_order_is_given_out_again_when_the_lease_is_over(self, store: Store) -> None:
+        await store.insert(an_order(due_at_ms=100))
+        assert await store.claim_due(500, lease_ms=1000, limit=10)
+
+        assert not await store.claim_due(1499, lease_ms=1000, limit=10)
+        assert await store.claim_due(1500, lease_ms=1000, limit=10)
+
+    async def test_a_lease_does_not_stand_in_the_way_of_the_next_rev(self, store: Store) -> None:
+        order = an_order(due_at_ms=100)
+        await store.insert(order)
+        await store.claim_due(500, lease_ms=1000, limit=10)
+        after = changed(order, due_at_ms=600)
+
+        assert await store.replace(after, was_rev=order.rev)
+
+        assert await store.claim_due(600, lease_ms=1000, limit=10) == [after]
+
+    async def test_an_order_with_nothing_left_to_do_is_never_due(self, store: Store) -> None:
+        order = an_order(due_at_ms=100)
+        await store.insert(order)
+        await store.replace(changed(order), was_rev=order.rev)
+
+        assert not await store.claim_due(10**15, lease_ms=1000, limit=10)
+
+    async def test_claims_at_the_same_time_share_no_order(self, store: Store) -> None:
+        for number in range(40):
+            await store.insert(an_order(number, due_at_ms=number))
+
+        claims = await asyncio.gather(*(store.claim_due(100, lease_ms=1000, limit=5) for _ in range(10)))
+
+        claimed = [order.order_id for claim in claims for order in claim]
+        assert sorted(claimed) == [order_id(number) for number in range(40)]
+
+
+class TestOrdersOfOnePerson:
+    async def test_they_come_newest_first_page_by_page(self, store: Store) -> None:
+        for number in (3, 1, 5, 2, 4):
+            await store.insert(an_order(number, openid="oMing"))
+        await store.insert(an_order(6, openid="oHong"))
+
+        first = await store.list_by_initiator("oMing", before=None, limit=2)
+        second = await store.list_by_initiator("oMing", before=first[-1].order_id, limit=9)
+
+        assert [order.order_id for order in first] == [order_id(5), order_id(4)]
+        assert [order.order_id for order in second] == [order_id(3), order_id(2), order_id(1)]
+
+    async def test_they_are_as_last_written(self, store: Store) -> None:
+        order = an_order(openid="oMing")
+        await store.insert(order)
+        await store.replace(changed(order), was_rev=order.rev)
+
+        assert await store.list_by_initiator("oMing", before=None, limit=9) == [changed(order)]
+
+    async def test_a_person_without_orders_has_none(self, store: Store) -> None:
+        assert await store.list_by_initiator("oNobody", before=None, limit=9) == []
+
+
+class TestIdempotencyKeys:
+    async def test_a_key_stands_for_what_was_claimed_first(self, store: Store) -> None:
+        first, second = KeyClaim(order_id(1), "a" * 64), KeyClaim(order_id(2), "b" * 64)
+
+        assert await store.claim_key("key", first) == first
+        assert await store.claim_key("key", second) == first
+        assert await store.claim_key("another key", second) == second
+
+    async def test_fifty_claims_at_once_agree_on_one(self, store: Store) -> None:
+        claims = [KeyClaim(order_id(number), "a" * 64) for number in range(50)]
+
+        answers = await asyncio.gather(*(store.claim_key("key", claim) for claim in claims))
+
+        assert answers[0] in claims
+        assert answers == [answers[0]] * 50
+
+
+class TestUsers:
+    async def test_the_first_time_a_person_was_seen_is_kept_for_ever(self, store: Store) -> None:
+        await store.remember_user(User(openid="oMing", name="小明", first_seen_ms=100))
+        renamed = User(openid="oMing", name="大明", avatar="https://a.example/1.png", first_seen_ms=900)
+
+        remembered = await store.remember_user(renamed)
+
+        assert remembered == replace(renamed, first_seen_ms=100)
+
+    async def test_people_are_not_mixed_up(self, store: Store) -> None:
+        await store.remember_user(User(openid="oMing", name="小明", first_seen_ms=100))
+
+        assert (await store.remember_user(User(openid="oHong", name="小红", first_seen_ms=200))).first_seen_ms == 200
+
+
+class TestLife:
+    async def test_an_open_store_answers_a_ping(self, store: Store) -> None:
+        await store.ping()
+
+    async def test_closing_finishes_the_writes_that_are_under_way(self, open_store: OpenStore, tmp_path: Path) -> None:
+        store = await open_store(tmp_path)
+        writes = [asyncio.ensure_future(store.insert(an_order(number))) for number in range(50)]
+        await asyncio.sleep(0)
+
+        await store.aclose()
+
+        await asyncio.gather(*writes)
+
+    async def test_a_closed_store_says_so_and_may_be_closed_again(self, open_store: OpenStore, tmp_path: Path) -> None:
+        store = await open_store(tmp_path)
+        await store.aclose()
+        await store.aclose()
+
+        with pytest.raises(StoreUnavailable):
+            await store.get(order_id(1))
+        with pytest.raises(StoreUnavailable):
+            await store.insert(an_order())
+        with pytest.raises(StoreUnavailable):
+            await store.ping()
+
+
+class Insert(Struct, frozen=True):
+    number: int
+    title: str
+    due_at_ms: int
+
+
+class Replace(Struct, frozen=True):
+    number: int
+    was_rev: int
+    title: str
+    due_at_ms: int | None
+
+
+class Claim(Struct, frozen=True):
+    now_ms: int
+    lease_ms: int
+    limit: int
+
+
+class ListOrders(Struct, frozen=True):
+    openid: str
+    before: int | None
+    limit: int
+
+
+Operation = Insert | Replace | Claim | ListOrders
+
+_OPENIDS: Final = ("oMing", "oHong")
+_numbers = st.integers(1, 5)
+_openids = st.sampled_from(_OPENIDS)
+_titles = st.text(max_size=5)
+_times_ms = st.integers(0, 50)
+_limits = st.integers(1, 4)
+_operations = st.lists(
+    st.one_of(
+        st.builds(Insert, _numbers, _titles, _times_ms),
+        st.builds(Replace, _numbers, st.integers(1, 4), _titles, st.none() | _times_ms),
+        st.builds(Claim, _times_ms, st.integers(1, 20), _limits),
+        st.builds(ListOrders, _openids, st.none() | _numbers, _limits),
+    ),
+    max_size=40,
+)
+
+
+class Model:
+    """The same promises over two dicts."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Order] = {}
+        self.due_at_ms: dict[str, int | None] = {}
+
+    def put(self, order: Order) -> None:
+        self.orders[order.order_id] = order
+        self.due_at_ms[order.order_id] = order.due_at_ms
+
+    def do(self, operation: Operation) -> object:
+        match operation:
+            case Insert(number):
+                if order_id(number) in self.orders:
+                    return DuplicateOrder
+                self.put(inserted(operation))
+                return None
+            case Replace(number, was_rev):
+                if order_id(number) not in self.orders or self.orders[order_id(number)].rev != was_rev:
+                    return False
+                self.put(successor(operation))
+                return True
+            case Claim(now_ms, lease_ms, limit):
+                due = [(at, id_) for id_, at in self.due_at_ms.items() if at is not None and at <= now_ms]
+                claimed = [id_ for _, id_ in sorted(due)[:limit]]
+                self.due_at_ms |= dict.fromkeys(claimed, now_ms + lease_ms)
+                return [self.orders[id_] for id_ in claimed]
+            case ListOrders(openid, before, limit):
+                below = order_id(before) if before is not None else "~"
+                mine = [o for o in self.orders.values() if o.initiator.openid == openid and o.order_id < below]
+                return sorted(mine, key=lambda order: order.order_id, reverse=True)[:limit]
+
+
+def inserted(operation: Insert) -> Order:
+    number = operation.number
+    openid = _OPENIDS[number % len(_OPENIDS)]
+    return an_order(number, openid=openid, title=operation.title, due_at_ms=operation.due_at_ms)
+
+
+def successor(operation: Replace) -> Order:
+    before = replace(inserted(Insert(operation.number, "", 0)), rev=operation.was_rev)
+    return changed(before, title=operation.title, due_at_ms=operation.due_at_ms)
+
+
+async def do(store: Store, operation: Operation) -> object:
+    match operation:
+        case Insert():
+            try:
+                await store.insert(inserted(operation))
+            except DuplicateOrder:
+                return DuplicateOrder
+            return None
+        case Replace(was_rev=was_rev):
+            return await store.replace(successor(operation), was_rev=was_rev)
+        case Claim(now_ms, lease_ms, limit):
+            return await store.claim_due(now_ms, lease_ms=lease_ms, limit=limit)
+        case ListOrders(openid, before, limit):
+            below = order_id(before) if before is not None else None
+            return await store.list_by_initiator(openid, before=below, limit=limit)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(operations=_operations)
+async def test_any_sequence_of_operations_ends_as_it_does_in_two_dicts(
+    open_store: OpenStore, operations: list[Operation]
+) -> None:
+    model = Model()
+    with TemporaryDirectory() as directory:
+        async with aclosing(await open_store(Path(directory))) as store:
+            for operation in operations:
+                assert await do(store, operation) == model.do(operation)
+            await compare(store, model)
+        async with aclosing(await open_store(Path(directory))) as store:
+            await compare(store, model)
+
+
+async def compare(store: Store, model: Model) -> None:
+    for order in model.orders.values():
+        assert await store.get(order.order_id) == order

@@ -1,0 +1,26 @@
+"""Orders for the tests of stores: what is not named is of no importance to the test."""
+
+from msgspec.structs import replace
+
+from server.domain.document import Order
+from server.domain.effects import Effect, EffectKind
+from server.domain.events import Person
+from tests import builders
+
+
+def order_id(number: int) -> str:
+    """Return an id as long as a ULID that sorts by `number`."""
+    return f"01J{number:023d}"
+
+
+def an_order(number: int = 1, *, openid: str = "oInitiator", title: str = "火锅", due_at_ms: int = 1_000_000) -> Order:
+    """Return order `number` at rev 1, due when it expires at `due_at_ms`."""
+    return builders.an_order(
+        order_id=order_id(number), initiator=Person(openid, "小明"), title=title, now_ms=1, expires_at_ms=due_at_ms
+    )
+
+
+def changed(order: Order, *, title: str = "奶茶", due_at_ms: int | None = None) -> Order:
+    """Return the order's next rev, with one effect at `due_at_ms` or nothing left to do."""
+    effects = () if due_at_ms is None else (Effect(kind=EffectKind.QUERY, about="1", due_at_ms=due_at_ms),)
+    return replace(order, rev=order.rev + 1, title=title, effects=effects)
