@@ -109,4 +109,6 @@ def _digest(text: str, key: str, sign_type: SignType) -> str:
     message = f"{text}&key={key}".encode()
     if sign_type is SignType.MD5:
         return hashlib.md5(message, usedforsecurity=False).hexdigest().upper()
-    return hmac.digest(key.encode(), message, "sha256").hex().upper()
+    # Not the one-shot hmac.digest: it lets go of the interpreter lock, and to get that back from a busy thread takes
+    # longer than the signature.
+    return hmac.new(key.encode(), message, "sha256").hexdigest().upper()
