@@ -1,0 +1,1 @@
+"""Tornado's side of daifu: bytes in, a use case, bytes out. No business rule lives here."""

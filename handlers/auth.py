@@ -1,0 +1,112 @@
+"""
+Who is asking: sessions of browsers, bearer tokens of apps and servers.
+
+Both are the same signed value, under two names, so that one can never pass for the other. A browser may hold several
+sessions at once, one per person (that is how one browser plays initiator and friend against the simulator): each has a
+cookie of its own, named by its `slot`, and a page says with `X-Daifu-Viewer` or `?viewer=` which one it speaks for.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+from pydantic import SecretStr
+from tornado.httputil import HTTPServerRequest
+from tornado.web import create_signed_value, decode_signed_value
+
+from server.domain.events import Person
+
+COOKIE: Final = "daifu_session"
+BEARER: Final = "daifu_bearer"
+LOGIN: Final = "daifu_login"
+LOGIN_TTL_S: Final = 600
+_SLOT_LENGTH: Final = 12
+
+
+class Session(Struct, frozen=True):
+    """A person who logged in."""
+
+    person: Person
+
+    @property
+    def slot(self) -> str:
+        """A short name for this person's cookie; tells nothing about him."""
+        return hashlib.sha256(b"slot:" + self.person.openid.encode()).hexdigest()[:_SLOT_LENGTH]
+
+
+class Sessions:
+    """Seals and opens sessions. The first secret signs, all verify."""
+
+    def __init__(self, secrets: Sequence[SecretStr], *, ttl_s: int, secure: bool, now_s: Callable[[], float]) -> None:
+        # `__Host-` makes the browser itself refuse the cookie from a sub-domain or over plain http.
+        self._prefix = "__Host-" if secure else ""
+        keys = [secret.get_secret_value() for secret in secrets]
+        self.ttl_s = ttl_s
+        self._now_s = now_s
+        # A key keeps its version when others come and go before it in the list.
+        self._keys = {zlib.crc32(hashlib.sha256(key.encode()).digest()): key for key in keys}
+        self._newest = next(iter(self._keys))
+
+    def cookie_name(self, slot: str = "") -> str:
+        """Return the name of this person's cookie, or of the one that says who logged in last."""
+        return f"{self._prefix}{COOKIE}_{slot}" if slot else self._prefix + COOKIE
+
+    def cookie(self, session: Session) -> str:
+        """Return the cookie's value for this session."""
+        return self._sign(COOKIE, msgspec.json.encode(session).decode())
+
+    def token(self, session: Session) -> str:
+        """Return a bearer token for this session."""
+        return self._sign(BEARER, msgspec.json.encode(session).decode())
+
+    def of(self, request: HTTPServerRequest) -> Session | None:
+        """
+        Return who sent this request, or None.
+
+        A bearer token speaks alone: a request that carries a bad one is nobody's, whatever its cookies say.
+        """
+        authorization = request.headers.get("Authorization")
+        if authorization is not None:
+            scheme, _, value = authorization.partition(" ")
+            return self._open(BEARER, value.strip()) if scheme.lower() == "bearer" else None
+        slot = request.headers.get("X-Daifu-Viewer") or _last(request.query_arguments.get("viewer"))
+        cookie = request.cookies.get(self.cookie_name(slot))
+        return self._open(COOKIE, cookie.value) if cookie is not None else None
+
+    def login_cookie_name(self, state: str) -> str:
+        """Return the name of the cookie that holds the ticket of the login with this state."""
+        return f"{self._prefix}{LOGIN}_{state}"
+
+    def login_ticket(self, next_path: str) -> str:
+        """Return what a browser keeps while it is away at WeChat's login: where it wanted to go."""
+        return self._sign(LOGIN, next_path)
+
+    def redeem_login_ticket(self, ticket: str) -> str | None:
+        """Return where the browser wanted to go, or None if this ticket is not ours or too old."""
+        return self._verify(LOGIN, ticket, ttl_s=LOGIN_TTL_S)
+
+    def _open(self, name: str, value: str) -> Session | None:
+        data = self._verify(name, value, ttl_s=self.ttl_s)
+        if data is None:
+            return None
+        try:
+            return msgspec.json.decode(data, type=Session)
+        except msgspec.DecodeError:
+            return None
+
+    def _sign(self, name: str, data: str) -> str:
+        return create_signed_value(self._keys, name, data, clock=self._now_s, key_version=self._newest).decode()
+
+    def _verify(self, name: str, value: str, *, ttl_s: int) -> str | None:
+        # Tornado's older format knows no key versions: a value of that form is nothing we signed.
+        data = decode_signed_value(
+            self._keys, name, value, max_age_days=ttl_s / 86400, clock=self._now_s, min_version=2
+        )
+        return data.decode() if data is not None else None
+
+
+def _last(values: list[bytes] | None) -> str:
+    return values[-1].decode("ascii", "replace") if values else ""

@@ -1,0 +1,152 @@
+"""Orders: place one, list mine, read one, close one."""
+
+import io
+from typing import Final
+
+import segno
+from msgspec import Struct
+from ulid import ULID
+
+from handlers.base import BaseHandler, checked_order_id, is_order_id
+from handlers.requests import (
+    MAX_NOTE,
+    MAX_SHARES,
+    MAX_TITLE,
+    MAX_TTL_S,
+    MIN_TTL_S,
+    BadRequest,
+    CreateOrder,
+    Nothing,
+    check_range,
+    clean_text,
+    read_json,
+)
+from server.domain.money import Fen, split_equally
+from server.domain.public_order import PublicOrder, public_order
+from server.usecases.close_order import close_order
+from server.usecases.place_order import Idempotency, OrderDraft, place_order
+
+MAX_PAGE: Final = 50
+MAX_KEY: Final = 255
+
+
+class OneOrder(Struct, frozen=True):
+    order: PublicOrder
+
+
+class OrderPage(Struct, frozen=True):
+    """`next_before` is the cursor of the next page, null on the last one."""
+
+    orders: list[PublicOrder]
+    next_before: str | None
+
+
+class OrdersHandler(BaseHandler):
+    """/api/orders"""
+
+    async def post(self) -> None:
+        self.guard_write()
+        initiator = self.session().person
+        order = await place_order(
+            self._draft(read_json(self.request.body, CreateOrder)),
+            initiator,
+            idempotency=self._idempotency(),
+            store=self.services.store,
+            clock=self.services.clock,
+            new_order_id=lambda: str(ULID()),
+        )
+        self.set_header("Location", f"/api/orders/{order.order_id}")
+        self.answer(OneOrder(public_order(order, initiator.openid)), status=201)
+
+    async def get(self) -> None:
+        openid = self.session().person.openid
+        before = self.get_query_argument("before", None)
+        if before is not None and not is_order_id(before):
+            raise BadRequest("before", "not_a_cursor")
+        limit = self._limit()
+        found = await self.services.store.list_by_initiator(openid, before=before, limit=limit + 1)
+        orders = [public_order(order, openid) for order in found[:limit]]
+        self.answer(OrderPage(orders, orders[-1].order_id if len(found) > limit else None))
+
+    def _draft(self, asked: CreateOrder) -> OrderDraft:
+        settings = self.services.settings
+        amount = Fen(check_range(asked.amount, "amount", least=1, most=settings.order_max_amount))
+        ttl_s = settings.order_ttl_s if asked.expires_in_s is None else asked.expires_in_s
+        return OrderDraft(
+            title=clean_text(asked.title, "title", max_length=MAX_TITLE, required=True, lines="one"),
+            note=clean_text(asked.note, "note", max_length=MAX_NOTE, required=False, lines="many"),
+            shares=shares_of(amount, asked.shares),
+            ttl_s=check_range(ttl_s, "expires_in_s", least=MIN_TTL_S, most=MAX_TTL_S),
+        )
+
+    def _idempotency(self) -> Idempotency | None:
+        key = self.request.headers.get("Idempotency-Key")
+        if key is None:
+            return None
+        key = clean_text(key, "Idempotency-Key", max_length=MAX_KEY, required=True, lines="one")
+        return Idempotency(key, self.request.body)
+
+    def _limit(self) -> int:
+        limit = self.get_query_argument("limit", "20")
+        if not (limit.isascii() and limit.isdigit() and len(limit) < 6):
+            raise BadRequest("limit", "type", expected="int")
+        return check_range(int(limit), "limit", least=1, most=MAX_PAGE)
+
+
+class OrderHandler(BaseHandler):
+    """/api/orders/<id>"""
+
+    async def get(self, order_id: str) -> None:
+        openid = self.session().person.openid
+        order = await self.services.store.get(checked_order_id(order_id))
+        self.answer(OneOrder(public_order(order, openid)))
+
+
+class CloseHandler(BaseHandler):
+    """/api/orders/<id>/close"""
+
+    async def post(self, order_id: str) -> None:
+        self.guard_write()
+        read_json(self.request.body, Nothing)
+        openid = self.session().person.openid
+        services = self.services
+        order = await close_order(
+            checked_order_id(order_id), openid, store=services.store, bus=services.bus, clock=services.clock
+        )
+        self.answer(OneOrder(public_order(order, openid)))
+
+
+class ShareCodeHandler(BaseHandler):
+    """/api/orders/<id>/qr.svg: the share link as a QR code. It tells nothing that the asker has not."""
+
+    def get(self, order_id: str) -> None:
+        link = f"{self.services.settings.origin}/pay/{checked_order_id(order_id)}"
+        self.set_header("Content-Type", "image/svg+xml; charset=utf-8")
+        self.set_header("Cache-Control", "public, max-age=86400")
+        self.finish(_svg(link))
+
+
+def _svg(link: str) -> bytes:
+    image = io.BytesIO()
+    segno.make(link, error="m").save(image, kind="svg", xmldecl=False, scale=4, border=2, light="#fff")
+    return image.getvalue()
+
+
+def shares_of(amount: Fen, shares: int | list[int]) -> tuple[Fen, ...]:
+    """
+    Return the amounts to ask for: so many equal ones, or the given ones.
+
+    Raises:
+        BadRequest: Too many, too small, or not adding up.
+    """
+    if isinstance(shares, int):
+        check_range(shares, "shares", least=1, most=MAX_SHARES)
+        if shares > amount:
+            raise BadRequest("shares", "shares_too_many")
+        return split_equally(amount, shares)
+    check_range(len(shares), "shares", least=1, most=MAX_SHARES)
+    if any(share < 1 for share in shares):
+        raise BadRequest("shares", "shares_too_many")
+    if sum(shares) != amount:
+        raise BadRequest("shares", "shares_sum")
+    return tuple(Fen(share) for share in shares)

@@ -1,0 +1,128 @@
+"""A friend's payment: start it, confirm it when the cashier is done, give the share back when he left."""
+
+import secrets
+
+from msgspec import Struct
+
+from handlers.base import BaseHandler, checked_order_id
+from handlers.requests import Nothing, StartPayment, read_json
+from server.domain.document import Order, Payment, find_attempt, order_id_of
+from server.domain.events import PaymentStarted, TradeState
+from server.domain.money import Fen
+from server.domain.public_order import PublicOrder, public_order
+from server.errors import OrderNotFound
+from server.usecases.confirm_payment import confirm_payment, release_payment
+from server.usecases.start_payment import start_payment
+
+
+class OwnPayment(Struct, frozen=True, kw_only=True):
+    """A friend's own attempt; amount in fen, times in Unix milliseconds."""
+
+    out_trade_no: str
+    amount: Fen
+    share: int | None
+    trade_type: str
+    trade_state: TradeState
+    lease_until_ms: int
+    expires_at_ms: int
+
+
+class Started(Struct, frozen=True):
+    """`params` go to WeChat's client as they are."""
+
+    payment: OwnPayment
+    params: dict[str, str]
+    order: PublicOrder
+
+
+class Confirmed(Struct, frozen=True):
+    order: PublicOrder
+    trade_state: TradeState
+
+
+class PaymentsHandler(BaseHandler):
+    """/api/orders/<id>/payments"""
+
+    async def post(self, order_id: str) -> None:
+        self.guard_write()
+        payer = self.session().person
+        asked = read_json(self.request.body, StartPayment)
+        services = self.services
+        started = await start_payment(
+            checked_order_id(order_id),
+            PaymentStarted(
+                payer=payer,
+                trade_type=asked.supported,
+                client_ip=self.client_ip,
+                lease_ms=services.settings.pay_lease_s * 1000,
+            ),
+            store=services.store,
+            bus=services.bus,
+            cache=services.cache,
+            gateway=services.gateway,
+            clock=services.clock,
+        )
+        params = services.gateway.client_params(
+            started.prepay_id, now_s=services.clock.now_ms() // 1000, nonce=secrets.token_hex(16)
+        )
+        view = public_order(started.order, payer.openid)
+        self.answer(Started(_own(started.payment), params, view), status=201)
+
+
+class ConfirmHandler(BaseHandler):
+    """/api/orders/<id>/payments/<out_trade_no>/confirm: the page says "ok"; WeChat is asked."""
+
+    async def post(self, order_id: str, out_trade_no: str) -> None:
+        self.guard_write()
+        read_json(self.request.body, Nothing)
+        openid = self.session().person.openid
+        services = self.services
+        order = await confirm_payment(
+            _belonging(out_trade_no, order_id),
+            openid,
+            store=services.store,
+            bus=services.bus,
+            gateway=services.gateway,
+            clock=services.clock,
+        )
+        self.answer(_confirmed(order, out_trade_no, openid))
+
+
+class CancelHandler(BaseHandler):
+    """/api/orders/<id>/payments/<out_trade_no>/cancel: the friend left the cashier."""
+
+    async def post(self, order_id: str, out_trade_no: str) -> None:
+        self.guard_write()
+        read_json(self.request.body, Nothing)
+        openid = self.session().person.openid
+        services = self.services
+        order = await release_payment(
+            _belonging(out_trade_no, order_id),
+            openid,
+            store=services.store,
+            bus=services.bus,
+            clock=services.clock,
+        )
+        self.answer(_confirmed(order, out_trade_no, openid))
+
+
+def _belonging(out_trade_no: str, order_id: str) -> str:
+    if order_id_of(out_trade_no) != checked_order_id(order_id):
+        raise OrderNotFound(order_id)
+    return out_trade_no
+
+
+def _confirmed(order: Order, out_trade_no: str, openid: str) -> Confirmed:
+    return Confirmed(public_order(order, openid), find_attempt(order, out_trade_no).trade_state)
+
+
+def _own(payment: Payment) -> OwnPayment:
+    return OwnPayment(
+        out_trade_no=payment.out_trade_no,
+        amount=payment.amount,
+        share=payment.share,
+        trade_type=payment.trade_type,
+        trade_state=payment.trade_state,
+        lease_until_ms=payment.lease_until_ms,
+        expires_at_ms=payment.expires_at_ms,
+    )

@@ -1,0 +1,96 @@
+"""The words of every error people read, in Chinese and English; `{…}` are filled from the error's detail."""
+
+from typing import Final, Literal
+
+Language = Literal["zh-CN", "en"]
+
+TEXTS: Final[dict[str, dict[Language, str]]] = {
+    "amount_mismatch": {
+        "zh-CN": "微信返回的金额与订单不符，请联系客服。",
+        "en": "WeChat reports another amount than this order's.",
+    },
+    "bad_request": {"zh-CN": "字段 {field}：{reason}", "en": "{field}: {reason}"},
+    "close_not_possible": {"zh-CN": "订单现在不能关闭（{state}）。", "en": "The order cannot be closed now ({state})."},
+    "foreign_origin": {"zh-CN": "不接受来自其他网站的请求。", "en": "Requests from other sites are not accepted."},
+    "idempotency_mismatch": {
+        "zh-CN": "这个 Idempotency-Key 已用于另一个请求。",
+        "en": "This Idempotency-Key was used with another request.",
+    },
+    "internal": {"zh-CN": "服务器出错了，请稍后再试。", "en": "Something went wrong on our side. Please try again."},
+    "json_required": {"zh-CN": "请求体必须是 application/json。", "en": "The request body must be application/json."},
+    "login_failed": {
+        "zh-CN": "登录没有完成，请重新打开链接。",
+        "en": "The login was not completed. Please open the link again.",
+    },
+    "login_snapshot": {
+        "zh-CN": "当前是预览模式，请点击“使用完整服务”后再试。",
+        "en": "This is a preview. Tap “Use full service” in WeChat and try again.",
+    },
+    "method_not_allowed": {"zh-CN": "不支持这个方法。", "en": "This method is not allowed here."},
+    "not_found": {"zh-CN": "没有这个页面。", "en": "There is nothing at this address."},
+    "not_logged_in": {"zh-CN": "请先登录。", "en": "Please log in first."},
+    "order_conflict": {"zh-CN": "订单现在不允许这样做。", "en": "The order does not allow this."},
+    "order_not_found": {"zh-CN": "没有这个订单。", "en": "There is no such order."},
+    "order_not_payable": {"zh-CN": "订单已不能支付（{state}）。", "en": "This order can no longer be paid ({state})."},
+    "payer_mismatch": {
+        "zh-CN": "微信返回的付款人与本次支付不符。",
+        "en": "WeChat reports another payer for this payment.",
+    },
+    "payload_too_large": {"zh-CN": "请求太大。", "en": "The request is too large."},
+    "share_leased": {
+        "zh-CN": "有朋友正在付款，请 {retry_after_s} 秒后再试。",
+        "en": "Another friend is paying just now. Try again in {retry_after_s} s.",
+    },
+    "store_unavailable": {"zh-CN": "系统繁忙，请稍后再试。", "en": "The service is busy. Please try again."},
+    "too_many_attempts": {
+        "zh-CN": "这个订单的付款次数太多了。",
+        "en": "There were too many attempts to pay this order.",
+    },
+    "transition_not_possible": {
+        "zh-CN": "订单现在的状态不允许这样做（{state}）。",
+        "en": "Not possible while the order is {state}.",
+    },
+    "wechat_refused": {"zh-CN": "微信支付拒绝了请求（{code}）。", "en": "WeChat Pay refused the request ({code})."},
+    "wechat_unavailable": {
+        "zh-CN": "微信支付暂时没有响应，请稍后再试。",
+        "en": "WeChat Pay does not answer just now. Please try again.",
+    },
+}
+
+REASONS: Final[dict[str, dict[Language, str]]] = {
+    "blank": {"zh-CN": "不能为空", "en": "must not be blank"},
+    "control": {"zh-CN": "含有不允许的字符", "en": "contains characters that are not allowed"},
+    "duplicate": {"zh-CN": "重复出现", "en": "appears twice"},
+    "invalid_json": {"zh-CN": "不是有效的 JSON", "en": "is not valid JSON"},
+    "max": {"zh-CN": "不能大于 {limit}", "en": "must be at most {limit}"},
+    "max_length": {"zh-CN": "不能超过 {limit} 个字符", "en": "must have at most {limit} characters"},
+    "min": {"zh-CN": "不能小于 {limit}", "en": "must be at least {limit}"},
+    "missing": {"zh-CN": "缺少", "en": "is missing"},
+    "not_a_cursor": {"zh-CN": "不是有效的订单号", "en": "is not an order id"},
+    "shares_sum": {"zh-CN": "各份之和必须等于 amount", "en": "must add up to amount"},
+    "shares_too_many": {"zh-CN": "每份至少 1 分", "en": "leaves less than 1 fen for each"},
+    "type": {"zh-CN": "类型不对，应为 {expected}", "en": "must be {expected}"},
+    "unknown": {"zh-CN": "未知字段", "en": "is not a field of this request"},
+    "unreadable": {"zh-CN": "无法读取", "en": "cannot be read"},
+    "unsupported": {"zh-CN": "不支持这个值", "en": "has a value that is not supported"},
+}
+
+
+def preferred_language(accept_language: str, cookie: str | None = None) -> Language:
+    """Return the language the asker chose, else the first of `Accept-Language` we speak, else Chinese."""
+    for tag in (cookie or "", *accept_language.split(",")):
+        word = tag.split(";")[0].strip().lower()
+        if word.startswith("zh"):
+            return "zh-CN"
+        if word.startswith("en"):
+            return "en"
+    return "zh-CN"
+
+
+def text(code: str, language: Language, detail: dict[str, object]) -> str:
+    """Return the sentence for this error code; a field's `reason` code becomes words first."""
+    words = dict(detail)
+    reason = REASONS.get(str(detail.get("reason", "")))
+    if reason is not None:
+        words["reason"] = reason[language].format_map(words)
+    return TEXTS[code][language].format_map(words)

@@ -1,0 +1,152 @@
+"""
+The one command.
+
+    python run.py             serve: daifu, with the simulated WeChat beside it unless WECHAT_MCHID is set
+    python run.py sandbox     the simulated WeChat alone
+    python run.py demo        an order, a friend's payment and the live push, played in the terminal
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from server.errors import ConfigError
+
+if TYPE_CHECKING:
+    from settings import Settings
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def main(context: click.Context) -> None:
+    """daifu (代付): a friend pays, the page changes live. Without a command: serve."""
+    if context.invoked_subcommand is None:
+        context.invoke(serve)
+
+
+@main.command()
+@click.option("--host", help="Address to listen on (HOST).")
+@click.option("--port", type=int, help="Port to listen on (PORT).")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where to keep files (DATA_DIR).")
+def serve(**options: Any) -> None:
+    """Serve, with the simulated WeChat beside it unless WECHAT_MCHID is set."""
+    from handlers.process import configure_logs
+    from handlers.process import serve as serve_process
+    from settings import load_settings
+
+    async def run() -> None:
+        settings = load_settings(**{name: value for name, value in options.items() if value is not None})
+        configure_logs(settings.log_format)
+        async with _with_merchant(settings) as completed:
+            await serve_process(completed, ready=lambda services: _print_addresses(services.settings))
+
+    asyncio.run(run())
+
+
+@main.command()
+@click.option("--port", type=int, default=8889, show_default=True)
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("var/sandbox"), show_default=True)
+@click.option("--until-stdin-closes", is_flag=True, help="End when whoever started it is gone.")
+def sandbox(**options: Any) -> None:
+    """The simulated WeChat alone."""
+    asyncio.run(_run_sandbox(**options))
+
+
+@main.command()
+def demo() -> None:
+    """Play an order, a friend's payment and the live push in the terminal."""
+    from sandbox.demo import play
+
+    sys.exit(asyncio.run(play()))
+
+
+async def _run_sandbox(*, port: int, data_dir: Path, until_stdin_closes: bool) -> None:
+    from sandbox.app import start
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        simulator = await start(port=port, data_dir=data_dir)
+    except OSError as error:
+        raise ConfigError(f"port {port} for the simulated WeChat cannot be opened: {error.strerror}") from error
+    click.echo(f"simulated WeChat: {simulator.url}")
+    if until_stdin_closes:
+        loop.add_reader(sys.stdin, lambda: None if os.read(sys.stdin.fileno(), 64) else stop.set())
+    await stop.wait()
+    await simulator.aclose()
+
+
+@asynccontextmanager
+async def _with_merchant(settings: "Settings") -> AsyncIterator["Settings"]:
+    """Yield settings that name a merchant: the configured one, or the test merchant of a simulator started for it."""
+    if not settings.needs_simulator:
+        yield settings
+        return
+    from settings import session_secret_of
+
+    port = settings.port + 1
+    simulator = await asyncio.create_subprocess_exec(
+        *(sys.executable, __file__, "sandbox", "--port", str(port)),
+        *("--data-dir", str(settings.data_dir / "sandbox"), "--until-stdin-closes"),
+        # It ends when our end of this pipe closes, whatever ends us.
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        # Ctrl-C reaches the whole foreground group; the simulator has to outlive our drain.
+        process_group=0,
+    )
+    pipe, said = cast("asyncio.StreamWriter", simulator.stdin), cast("asyncio.StreamReader", simulator.stdout)
+    try:
+        if not await said.readline():
+            raise ConfigError(f"the simulated WeChat did not start on port {port} (PORT + 1); see the line above")
+        url = f"http://127.0.0.1:{port}"
+        merchant = await _test_merchant(url)
+        secrets = settings.session_secrets or (session_secret_of(settings.data_dir),)
+        yield settings.with_merchant(
+            public_url=settings.origin,
+            session_secrets=secrets,
+            wechat_appid=merchant["appid"],
+            wechat_app_secret=merchant["app_secret"],
+            wechat_mchid=merchant["mch_id"],
+            wechat_api_keys=merchant["api_key"],
+            wechat_base_urls=url,
+        )
+    finally:
+        pipe.close()
+        await simulator.wait()
+
+
+async def _test_merchant(url: str) -> dict[str, str]:
+    import httpx
+
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"{url}/_sim/merchant")
+        answer.raise_for_status()
+        return dict(answer.json())
+
+
+def _print_addresses(settings: Any) -> None:
+    lines = ["", "  daifu is running. Open in a browser:", "", f"    create an order      {settings.origin}/"]
+    if settings.simulator_url:
+        lines += [
+            f"    simulated WeChat     {settings.simulator_url}/",
+            "",
+            "  Choose who you are, create an order, and open its link in another tab as a friend.",
+        ]
+    lines += [f"  Files are kept in {settings.data_dir}/. Ctrl-C stops.", ""]
+    click.echo("\n".join(lines))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ConfigError as error:
+        sys.exit(f"daifu does not start: {error}")

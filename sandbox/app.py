@@ -1,0 +1,91 @@
+"""
+The simulated WeChat on one port: all routes on one page, and the door everybody uses, `start`.
+
+It meets the server on the wire only: nothing here imports server, handlers or settings, nor they this.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+from sandbox import cashier, control, oauth, pages, pay_api
+from sandbox.world import World, build_world
+
+_HERE: Final = Path(__file__).parent
+_MAX_REQUEST_BYTES: Final = 1024 * 1024
+
+
+class Sandbox:
+    """A running simulator; `url` has no slash at its end."""
+
+    def __init__(self, server: HTTPServer, world: World, *, host: str, port: int) -> None:
+        self._server = server
+        self._world = world
+        self.port = port
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def aclose(self) -> None:
+        """Stop listening and sending, and end every connection."""
+        self._server.stop()
+        await self._world.aclose()
+        await self._server.close_all_connections()
+
+
+async def start(*, host: str = "127.0.0.1", port: int = 0, data_dir: Path | None = None) -> Sandbox:
+    """
+    Return a simulator that is listening.
+
+    Args:
+        port: 0 takes any free one.
+        data_dir: Where it remembers everything over a restart, kill -9 included; None forgets with the process.
+
+    Raises:
+        OSError: The port is taken.
+    """
+    sockets = bind_sockets(port, host)
+    world = build_world(data_dir)
+    server = HTTPServer(make_app(world), max_body_size=_MAX_REQUEST_BYTES)
+    server.add_sockets(sockets)
+    world.notifier.resume()
+    return Sandbox(server, world, host=host, port=sockets[0].getsockname()[1])
+
+
+def make_app(world: World) -> Application:
+    """Return every route of the simulator."""
+    known = {"world": world}
+    return Application(
+        [
+            (r"/", pages.HomeHandler, known),
+            (r"/pay/unifiedorder", pay_api.UnifiedOrderHandler, _call(world, "unifiedorder", "unifiedorder")),
+            (r"/pay/orderquery", pay_api.OrderQueryHandler, _call(world, "orderquery", "orderquery")),
+            (r"/pay/closeorder", pay_api.CloseOrderHandler, _call(world, "closeorder", "closeorder")),
+            (r"/connect/oauth2/authorize", oauth.AuthorizeHandler, known),
+            (r"/sns/oauth2/access_token", oauth.AccessTokenHandler, _call(world, "access_token", "oauth")),
+            (r"/sns/userinfo", oauth.UserInfoHandler, _call(world, "userinfo", "oauth")),
+            (r"/sns/auth", oauth.AuthHandler, _call(world, "auth", "oauth")),
+            (r"/_sim/pay", control.PayHandler, known),
+            (r"/_sim/ledger", control.LedgerHandler, known),
+            (r"/_sim/faults", control.FaultsHandler, known),
+            (r"/_sim/merchant", control.MerchantHandler, known),
+            (r"/_sim/calls", control.CallsHandler, known),
+            (r"/_sim/clock", control.ClockHandler, known),
+            (r"/_sim/users", control.UsersHandler, known),
+            (r"/_sim/cashier", cashier.CashierHandler, known),
+            (r"/_sim/avatar/([\w-]+)\.svg", pages.AvatarHandler, known),
+            (r"/_sim/(bridge\.js)", pages.AssetHandler, {"path": str(_HERE / "static")}),
+            (r"/_sim/static/([a-z_]+\.(?:js|css|svg))", pages.AssetHandler, {"path": str(_HERE / "static")}),
+        ],
+        template_path=str(_HERE / "templates"),
+        log_function=_be_quiet,
+    )
+
+
+def _call(world: World, api: str, target: str) -> dict[str, object]:
+    return {"world": world, "api": api, "target": target}
+
+
+def _be_quiet(handler: RequestHandler) -> None:
+    """No access log: what was asked is in /_sim/calls."""

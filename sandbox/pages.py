@@ -1,0 +1,47 @@
+"""The page that explains the simulator, its files, and the faces of its users."""
+
+from typing import Final
+
+from tornado.web import StaticFileHandler
+
+from sandbox.users import avatar_svg
+from sandbox.web import Handler
+
+_NEWEST_ORDERS: Final = 20
+
+
+class HomeHandler(Handler):
+    def get(self) -> None:
+        now_ms = self.world.clock.now_ms()
+        orders = list(self.world.ledger)
+        self.render_page(
+            "home.html",
+            merchant=self.world.merchant,
+            users=self.world.users.to_choose_from(),
+            orders=[(order, order.trade_state(now_ms)) for order in orders[: -_NEWEST_ORDERS - 1 : -1]],
+            order_count=len(orders),
+        )
+
+
+class AvatarHandler(Handler):
+    def get(self, openid: str) -> None:
+        user = self.world.users.get(openid)
+        if user is None:
+            self.send_error(404)
+            return
+        self.set_header("Content-Type", "image/svg+xml")
+        self.set_header("Content-Security-Policy", "default-src 'none'")
+        self.set_header("Access-Control-Allow-Origin", "*")
+        self.set_header("Cross-Origin-Resource-Policy", "cross-origin")
+        self.finish(avatar_svg(user))
+
+
+class AssetHandler(StaticFileHandler):
+    """bridge.js is meant for pages of another origin."""
+
+    def set_extra_headers(self, path: str) -> None:
+        self.clear_header("Server")
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Access-Control-Allow-Origin", "*")
+        self.set_header("Cross-Origin-Resource-Policy", "cross-origin")

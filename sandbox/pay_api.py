@@ -1,0 +1,160 @@
+"""
+API v2 of the pay host: unifiedorder, orderquery, closeorder.
+
+A request that cannot be trusted or read is answered with return_code FAIL, unsigned; a business refusal with
+result_code FAIL, signed by the request's own algorithm.
+"""
+
+from sandbox import flat_xml, signing
+from sandbox.clock import beijing_time
+from sandbox.ledger import Order, OrderRefused
+from sandbox.order_rules import BadParameter, check_order, check_time_expire, require
+from sandbox.web import Answer, WeChatCallHandler
+
+Fields = dict[str, str]
+
+
+class _NotTrusted(Exception):
+    """The transport answer is no; the text is return_msg."""
+
+
+class PayApiHandler(WeChatCallHandler):
+    """A subclass turns trusted fields into the business part of the answer."""
+
+    content_type = "text/xml; charset=utf-8"
+
+    def get(self) -> None:
+        self._send(_not_trusted("REQUIRE_POST_METHOD"))
+
+    async def post(self) -> None:
+        await self.answer_call()
+
+    def act(self, fields: Fields) -> Fields:
+        """
+        Do what was asked and return the answer's own fields.
+
+        Raises:
+            OrderRefused: Answered with result_code FAIL.
+            BadParameter: Answered with return_code FAIL.
+        """
+        raise NotImplementedError
+
+    def perform(self, fault_kind: str) -> Answer:
+        try:
+            fields = self._trusted_fields()
+            return self._business_answer(fields, fault_kind)
+        except (flat_xml.BadXml, BadParameter, _NotTrusted) as error:
+            return _not_trusted(str(error))
+
+    def refuse(self, code: str | int, message: str) -> Answer:
+        try:
+            fields = self._trusted_fields()
+        except (flat_xml.BadXml, BadParameter, _NotTrusted) as error:
+            return _not_trusted(str(error))
+        return self._seal(fields, _refusal(str(code), message))
+
+    def _trusted_fields(self) -> Fields:
+        fields = flat_xml.read(self.request.body)
+        merchant = self.world.merchant
+        require(fields, "appid", "mch_id", "nonce_str", "sign")
+        if fields["mch_id"] != merchant.mch_id:
+            raise _NotTrusted("mch_id参数格式错误" if not fields["mch_id"].isdigit() else "MCHID_NOT_EXIST")
+        sign_type = fields.get("sign_type") or signing.MD5
+        if sign_type not in signing.SIGN_TYPES:
+            raise _NotTrusted("sign_type参数格式错误")
+        if not signing.is_signed(fields, merchant.api_key, sign_type):
+            raise _NotTrusted("签名错误")
+        return fields
+
+    def _business_answer(self, fields: Fields, fault_kind: str) -> Answer:
+        try:
+            if fields["appid"] != self.world.merchant.appid:
+                raise OrderRefused("APPID_MCHID_NOT_MATCH", "appid和mch_id不匹配")
+            own = {"result_code": "SUCCESS", **self.act(fields)}
+        except OrderRefused as refused:
+            own = _refusal(refused.code, refused.message)
+        return self._seal(fields, own, fault_kind)
+
+    def _seal(self, asked: Fields, own: Fields, fault_kind: str = "") -> Answer:
+        fields = {
+            "return_code": "SUCCESS",
+            "return_msg": "OK",
+            "appid": asked["appid"],
+            "mch_id": asked["mch_id"],
+            "device_info": asked.get("device_info", ""),
+            "nonce_str": signing.nonce(),
+            **own,
+        }
+        fields = {name: value for name, value in fields.items() if value}
+        if fault_kind != "unsigned":
+            key = signing.nonce() if fault_kind == "bad_sign" else self.world.merchant.api_key
+            fields["sign"] = signing.sign(fields, key, asked.get("sign_type") or signing.MD5)
+        summary = own.get("err_code", "SUCCESS")
+        return Answer(flat_xml.write(fields), summary, out_trade_no=asked.get("out_trade_no", ""))
+
+
+class UnifiedOrderHandler(PayApiHandler):
+    def act(self, fields: Fields) -> Fields:
+        check_order(fields)
+        if fields["trade_type"] != "JSAPI":
+            raise OrderRefused("NOAUTH", "商户无此接口权限")
+        if self.world.users.get(fields["openid"]) is None:
+            raise BadParameter("appid and openid not match")
+        if not self.world.ledger.knows(fields["out_trade_no"]):
+            check_time_expire(fields, now_ms=self.world.clock.now_ms())
+        order = self.world.ledger.place(fields)
+        return {"trade_type": fields["trade_type"], "prepay_id": order.prepay_id}
+
+
+class OrderQueryHandler(PayApiHandler):
+    def act(self, fields: Fields) -> Fields:
+        if not fields.get("transaction_id"):
+            require(fields, "out_trade_no")
+        order = self.world.ledger.find(
+            transaction_id=fields.get("transaction_id", ""), out_trade_no=fields.get("out_trade_no", "")
+        )
+        return _paid(order) if order.transaction_id else _unpaid(order, order.trade_state(self.world.clock.now_ms()))
+
+
+class CloseOrderHandler(PayApiHandler):
+    def act(self, fields: Fields) -> Fields:
+        require(fields, "out_trade_no")
+        self.world.ledger.close(fields["out_trade_no"])
+        return {"result_msg": "OK"}
+
+
+def _unpaid(order: Order, trade_state: str) -> Fields:
+    return {
+        "out_trade_no": order.out_trade_no,
+        "attach": order.asked.get("attach", ""),
+        "trade_state": trade_state,
+        "trade_state_desc": "订单已关闭" if trade_state == "CLOSED" else "订单未支付",
+    }
+
+
+def _paid(order: Order) -> Fields:
+    return {
+        "device_info": order.asked.get("device_info", ""),
+        "openid": order.openid,
+        "is_subscribe": "N",
+        "trade_type": order.asked["trade_type"],
+        "trade_state": "SUCCESS",
+        "bank_type": "OTHERS",
+        "total_fee": str(order.total_fee),
+        "fee_type": "CNY",
+        "cash_fee": str(order.total_fee),
+        "cash_fee_type": "CNY",
+        "transaction_id": order.transaction_id,
+        "out_trade_no": order.out_trade_no,
+        "attach": order.asked.get("attach", ""),
+        "time_end": beijing_time(order.paid_at_ms),
+        "trade_state_desc": "支付成功",
+    }
+
+
+def _refusal(code: str, message: str) -> Fields:
+    return {"result_code": "FAIL", "err_code": code, "err_code_des": message}
+
+
+def _not_trusted(message: str) -> Answer:
+    return Answer(flat_xml.write({"return_code": "FAIL", "return_msg": message}), message)

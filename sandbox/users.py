@@ -1,0 +1,76 @@
+"""The people of the simulated WeChat: a few to begin with, and anybody else as soon as he is named."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from sandbox.records import Records
+
+DEFAULT_PERSONAS: Final = ("小明", "小红", "老王", "Alice")
+MAX_NAME_CHARS: Final = 32
+_COLOURS: Final = ("#07c160", "#10aeff", "#fa9d3b", "#6467f0", "#e15f63", "#1aad9c")
+
+
+class User(msgspec.Struct, frozen=True):
+    openid: str
+    nickname: str
+
+
+class Users:
+    """An openid is derived from appid and name, so the same persona stays the same person."""
+
+    def __init__(self, records: Records, *, appid: str) -> None:
+        self._records = records
+        self._appid = appid
+        self._by_openid = dict(records.all("user", User))
+        for name in DEFAULT_PERSONAS:
+            self.by_persona(name)
+
+    def __iter__(self) -> Iterator[User]:
+        return iter(self._by_openid.values())
+
+    def get(self, openid: str) -> User | None:
+        return self._by_openid.get(openid)
+
+    def by_persona(self, name: str) -> User:
+        """
+        Return the user of this name, made on the spot when nobody has it.
+
+        Raises:
+            ValueError: The name is blank, longer than 32 characters, or cannot be printed.
+        """
+        nickname = name.strip()
+        if not 0 < len(nickname) <= MAX_NAME_CHARS or not nickname.isprintable():
+            raise ValueError(name)
+        openid = _openid(self._appid, nickname)
+        if openid not in self._by_openid:
+            self._by_openid[openid] = User(openid, nickname)
+            self._records.put("user", openid, self._by_openid[openid])
+        return self._by_openid[openid]
+
+    def to_choose_from(self, recent: int = 12) -> list[User]:
+        """Return the default personas and the users named last."""
+        defaults = [self.by_persona(name) for name in DEFAULT_PERSONAS]
+        others = [user for user in self if user not in defaults]
+        return defaults + others[-recent:]
+
+
+def avatar_svg(user: User) -> str:
+    """Draw the first character of the name on a square whose colour belongs to the openid."""
+    colour = _COLOURS[hashlib.sha256(user.openid.encode()).digest()[0] % len(_COLOURS)]
+    initial = user.nickname[0].upper()
+    initial = f"&#{ord(initial[0])};"
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="132" height="132" viewBox="0 0 132 132">'
+        f'<rect width="132" height="132" rx="16" fill="{colour}"/>'
+        '<text x="66" y="70" fill="#fff" font-family="sans-serif" font-size="64" text-anchor="middle" '
+        f'dominant-baseline="middle">{initial}</text></svg>'
+    )
+
+
+def _openid(appid: str, nickname: str) -> str:
+    digest = hashlib.sha256(f"{appid}\n{nickname}".encode()).digest()
+    return "o" + base64.urlsafe_b64encode(digest).decode()[:27]

@@ -1,0 +1,79 @@
+"""Everything wired in one place: which filling stands behind which port."""
+
+import time
+from dataclasses import dataclass
+
+from server.bus.hub import Hub
+from server.bus.local import LocalBus
+from server.cache.local import LocalCache
+from server.ports import Bus, Cache, Clock, LoginGateway, PayGateway, Store
+from server.stores.sqlite import SqliteStore
+from server.wechat.client import WeChatLoginClient, WeChatPayClient
+from server.wechat.v2_sign import Merchant, SignType
+from settings import Settings
+
+NOTIFY_PATH = "/wechat/notify/pay"
+
+
+class SystemClock:
+    """Fills ports.Clock with the machine's wall clock."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the handlers and the use cases work with."""
+
+    settings: Settings
+    merchant: Merchant
+    store: Store
+    cache: Cache
+    hub: Hub
+    bus: Bus
+    gateway: PayGateway
+    login: LoginGateway
+    clock: Clock
+
+    async def aclose(self) -> None:
+        """Let go of everything, in the reverse order of its making."""
+        self.hub.close_all()
+        for service in (self.login, self.gateway, self.bus, self.cache, self.store):
+            await service.aclose()
+
+
+async def build(settings: Settings) -> Services:
+    """
+    Make every service for these settings, which name a merchant (the simulator's one, where it is simulated).
+
+    Raises:
+        ConfigError: A file or setting is not usable.
+    """
+    clock = SystemClock()
+    merchant = Merchant(
+        appid=settings.wechat_appid,
+        mch_id=settings.wechat_mchid,
+        api_keys=tuple(key.get_secret_value() for key in settings.wechat_api_keys),
+        sign_type=SignType(settings.wechat_sign_type),
+        notify_url=settings.origin + NOTIFY_PATH,
+    )
+    store = await SqliteStore.open(settings.data_dir / "daifu.db")
+    hub = Hub(clock=clock, monotonic_s=time.monotonic)
+    return Services(
+        settings=settings,
+        merchant=merchant,
+        store=store,
+        cache=LocalCache(time.monotonic),
+        hub=hub,
+        bus=LocalBus(hub),
+        gateway=WeChatPayClient(merchant, settings.wechat_base_urls, total_s=settings.wechat_timeout_s),
+        login=WeChatLoginClient(
+            appid=settings.wechat_appid,
+            app_secret=settings.wechat_app_secret.get_secret_value(),
+            api_base_url=settings.official_url,
+            authorize_base_url=settings.authorize_url,
+            total_s=settings.wechat_timeout_s,
+        ),
+        clock=clock,
+    )

@@ -1,0 +1,217 @@
+"""
+The watchers on this process: one page waiting on one order is one `Watcher`.
+
+A watcher does no I/O of its own and has no task: a transport (see `handlers/watch.py`) gives it a way to write and
+tells it when a write is done. It has one slot. While a write is under way a newer state replaces the waiting one, so a
+slow reader costs one frame, never a queue; a reader that takes nothing for `STALL_S` is closed and told to come back.
+
+`rev` is the only cursor: a state that is not newer than what the watcher has is dropped, so news may come doubled, late
+or out of order.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from server.domain.document import Order
+from server.domain.public_order import FRIEND, INITIATOR, PublicOrder, public_order
+from server.ports import Clock
+
+BEAT_S: Final = 20
+STALL_S: Final = 10
+SILENCE_S: Final = 60
+
+CLOSE_TOO_SLOW: Final = 4408
+CLOSE_RESTARTING: Final = 1012
+
+log = structlog.get_logger()
+
+Framing = Callable[[bytes], bytes]
+
+
+class Transport(Protocol):
+    """How a watcher's bytes leave the process."""
+
+    @property
+    def framing(self) -> Framing:
+        """What turns a payload into this transport's bytes; watchers with the same one share frames."""
+        ...
+
+    def write(self, frame: bytes) -> bool:
+        """Take a frame; True if it is written already, else `Watcher.written` is called when it is."""
+        ...
+
+    def ping(self) -> None:
+        """Ask the peer for a sign of life; `Watcher.heard` is called when it comes."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye with this close code and forget the watcher."""
+        ...
+
+
+class Watcher:
+    """One page on one order. `rev` is the newest state it was given."""
+
+    __slots__ = ("_slot", "_writing_since_s", "heard_at_s", "openid", "order_id", "rev", "transport")
+
+    def __init__(self, *, order_id: str, openid: str, transport: Transport, now_s: float) -> None:
+        self.order_id = order_id
+        self.openid = openid
+        self.transport = transport
+        self.rev = 0
+        self.heard_at_s = now_s
+        self._slot: bytes | None = None
+        self._writing_since_s: float | None = None
+
+    def offer(self, rev: int, frame: bytes, now_s: float) -> None:
+        """Give it this state unless it has a newer one."""
+        if rev <= self.rev:
+            return
+        self.rev = rev
+        self._send(frame, now_s)
+
+    def beat(self, frame: bytes, now_s: float) -> None:
+        """Give it a sign of life, unless something better is under way."""
+        if self._writing_since_s is None:
+            self._send(frame, now_s)
+            self.transport.ping()
+
+    def written(self, now_s: float) -> None:
+        """The transport finished its write: send what came meanwhile."""
+        self._writing_since_s = None
+        if self._slot is not None:
+            frame, self._slot = self._slot, None
+            self._send(frame, now_s)
+
+    def heard(self, now_s: float) -> None:
+        self.heard_at_s = now_s
+
+    def is_stalled(self, now_s: float) -> bool:
+        """Has one write been under way for too long?"""
+        return self._writing_since_s is not None and now_s - self._writing_since_s >= STALL_S
+
+    def is_silent(self, now_s: float) -> bool:
+        """Did the peer vanish without a word? A phone that lost its network closes nothing."""
+        return now_s - self.heard_at_s >= SILENCE_S
+
+    def _send(self, frame: bytes, now_s: float) -> None:
+        if self._writing_since_s is not None:
+            self._slot = frame
+            return
+        self._writing_since_s = now_s
+        if self.transport.write(frame):
+            self._writing_since_s = None
+
+
+class OrderFrame(msgspec.Struct, frozen=True, tag="order", tag_field="type"):
+    rev: int
+    order: PublicOrder
+
+
+class BeatFrame(msgspec.Struct, frozen=True, tag="beat", tag_field="type"):
+    rev: int
+    now_ms: int
+
+
+class Hub:
+    """All watchers of this process, by order. Everything here runs on the event loop and nothing in it awaits."""
+
+    def __init__(self, *, clock: Clock, monotonic_s: Callable[[], float]) -> None:
+        self._clock = clock
+        self._monotonic_s = monotonic_s
+        self._watchers: dict[str, set[Watcher]] = {}
+        self._beats: list[set[Watcher]] = [set() for _ in range(BEAT_S)]
+        self._bucket_of: dict[Watcher, set[Watcher]] = {}
+        self._second = 0
+        self._encode = msgspec.json.Encoder().encode
+
+    def __len__(self) -> int:
+        return len(self._bucket_of)
+
+    def watch(self, order_id: str, openid: str, transport: Transport) -> Watcher:
+        """Begin to watch. Read the order after this and `offer_to` it, so that no state can fall between."""
+        watcher = Watcher(order_id=order_id, openid=openid, transport=transport, now_s=self._monotonic_s())
+        self._watchers.setdefault(order_id, set()).add(watcher)
+        # Beats are spread over the period: the bucket that was beaten last waits longest.
+        bucket = self._beats[(self._second - 1) % BEAT_S]
+        bucket.add(watcher)
+        self._bucket_of[watcher] = bucket
+        return watcher
+
+    def forget(self, watcher: Watcher) -> None:
+        """The page is gone. Safe to repeat."""
+        bucket = self._bucket_of.pop(watcher, None)
+        if bucket is None:
+            return
+        bucket.discard(watcher)
+        watchers = self._watchers[watcher.order_id]
+        watchers.discard(watcher)
+        if not watchers:
+            del self._watchers[watcher.order_id]
+
+    def offer(self, order: Order) -> None:
+        """Give this state to everybody who watches the order."""
+        watchers = self._watchers.get(order.order_id)
+        if watchers:
+            self._offer(order, tuple(watchers))
+
+    def offer_to(self, watcher: Watcher, order: Order) -> None:
+        """Give this state to one watcher: the first frame after connecting."""
+        self._offer(order, (watcher,))
+
+    def beat_frame(self, watcher: Watcher) -> bytes:
+        """Return the sign of life for this watcher: what it should have, and the server's clock."""
+        return watcher.transport.framing(self._encode(BeatFrame(watcher.rev, self._clock.now_ms())))
+
+    def tick(self) -> None:
+        """Once a second: beat one bucket, close who stalled or fell silent."""
+        now_s = self._monotonic_s()
+        self._second += 1
+        for watcher in tuple(self._beats[self._second % BEAT_S]):
+            if watcher.is_silent(now_s):
+                self._end(watcher, CLOSE_TOO_SLOW, "silent")
+            elif watcher.rev:
+                self._beat(watcher, now_s)
+        for watcher in [w for w in self._bucket_of if w.is_stalled(now_s)]:
+            self._end(watcher, CLOSE_TOO_SLOW, "too slow")
+
+    def close_all(self, *, code: int = CLOSE_RESTARTING, reason: str = "restarting") -> None:
+        """Send everybody away: the process is going down."""
+        for watcher in tuple(self._bucket_of):
+            self._end(watcher, code, reason)
+
+    def _offer(self, order: Order, watchers: Iterable[Watcher]) -> None:
+        now_s = self._monotonic_s()
+        payers = {payment.payer.openid for payment in order.payments}
+        frames: dict[tuple[str, Framing], bytes] = {}
+        for watcher in watchers:
+            if order.rev <= watcher.rev:
+                continue
+            openid = watcher.openid
+            viewer = INITIATOR if openid == order.initiator.openid else openid if openid in payers else FRIEND
+            key = (viewer, watcher.transport.framing)
+            frame = frames.get(key)
+            if frame is None:
+                state = OrderFrame(order.rev, public_order(order, openid))
+                frame = frames[key] = watcher.transport.framing(self._encode(state))
+            try:
+                watcher.offer(order.rev, frame, now_s)
+            except Exception:
+                # One broken page must not cost the others their news; it reconnects and gets the whole state.
+                log.exception("watcher_failed", order_id=watcher.order_id)
+                self._end(watcher, CLOSE_TOO_SLOW, "failed")
+
+    def _beat(self, watcher: Watcher, now_s: float) -> None:
+        try:
+            watcher.beat(self.beat_frame(watcher), now_s)
+        except Exception:
+            # As in `_offer`.
+            log.exception("watcher_failed", order_id=watcher.order_id)
+            self._end(watcher, CLOSE_TOO_SLOW, "failed")
+
+    def _end(self, watcher: Watcher, code: int, reason: str) -> None:
+        self.forget(watcher)
+        watcher.transport.close(code, reason)

@@ -1,0 +1,21 @@
+"""WeChat says a payment succeeded: write it down, once."""
+
+from server.domain.document import Order, order_id_of
+from server.domain.events import PaymentConfirmed
+from server.ports import Bus, Clock, Store
+from server.usecases.change_order import change_order
+
+
+async def settle(paid: PaymentConfirmed, *, store: Store, bus: Bus, clock: Clock) -> Order:
+    """
+    Record what WeChat says of one payment and tell the order's watchers; safe to call again.
+
+    One read and one compare-and-set: everything that follows from it (reward, refund, webhook) is an effect in the
+    same write.
+
+    Raises:
+        OrderNotFound, UnknownAttempt: WeChat knows a number that we do not (yet).
+        AmountMismatch, PayerMismatch, TransactionMismatch: Nothing was stored; somebody has to look.
+        StoreUnavailable: Unknown; do not acknowledge, WeChat will send it again.
+    """
+    return await change_order(order_id_of(paid.out_trade_no), paid, store=store, bus=bus, clock=clock)

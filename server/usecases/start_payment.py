@@ -1,0 +1,76 @@
+"""A friend presses pay: he gets an attempt of his own, and WeChat's prepay for it."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from server.domain.document import Order, Payment, open_attempt_of
+from server.domain.events import Evidence, PaymentStarted, PaymentUnpaid, TradeState
+from server.errors import OrderNotPayable, WeChatRefused
+from server.ports import Bus, Cache, Clock, PayGateway, Store
+from server.usecases.change_order import change_order
+from server.usecases.confirm_payment import ask_wechat
+
+# A prepay_id works for two hours; after ten minutes a fresh one costs one call and cannot have gone stale on us.
+PREPAY_TTL_S: Final = 600
+
+# WeChat's words for "this number can never be paid again": the friend needs a new one.
+_SPENT: Final = frozenset({"ORDERCLOSED"})
+# "This number is paid, or was used": only a query tells.
+_PERHAPS_PAID: Final = frozenset({"ORDERPAID", "OUT_TRADE_NO_USED"})
+
+
+class StartedPayment(Struct, frozen=True):
+    order: Order
+    payment: Payment
+    prepay_id: str
+
+
+async def start_payment(
+    order_id: str,
+    started: PaymentStarted,
+    *,
+    store: Store,
+    bus: Bus,
+    cache: Cache,
+    gateway: PayGateway,
+    clock: Clock,
+) -> StartedPayment:
+    """
+    Give this friend a share to pay and the prepay for it. Pressing twice, or after a crash, gives the same attempt.
+
+    The attempt is stored before WeChat hears of it, with every parameter WeChat compares on a repeat.
+
+    Raises:
+        OrderNotPayable, ShareLeased, TooManyAttempts: Nothing was started.
+        WeChatUnavailable: The attempt stands; press again.
+        WeChatRefused: WeChat will not take this payment.
+    """
+    for _ in range(3):  # a spent number is replaced once; anything beyond that is not ours to solve
+        order = await change_order(order_id, started, store=store, bus=bus, clock=clock)
+        payment = open_attempt_of(order, started.payer.openid, started.trade_type, clock.now_ms())
+        if payment is None:  # paid or closed by somebody in the meantime
+            continue
+        try:
+            return StartedPayment(order, payment, await _prepay_id(order, payment, cache=cache, gateway=gateway))
+        except WeChatRefused as refused:
+            if refused.code in _SPENT:
+                spent = PaymentUnpaid(payment.out_trade_no, TradeState.CLOSED)
+                await change_order(order_id, spent, store=store, bus=bus, clock=clock)
+            elif refused.code in _PERHAPS_PAID:
+                await ask_wechat(
+                    payment.out_trade_no, Evidence.QUERY, store=store, bus=bus, gateway=gateway, clock=clock
+                )
+            else:
+                raise
+    order = await store.get(order_id)
+    raise OrderNotPayable(order_id, order.state)
+
+
+async def _prepay_id(order: Order, payment: Payment, *, cache: Cache, gateway: PayGateway) -> str:
+    key = f"prepay:{payment.out_trade_no}"
+    prepay_id = await cache.get(key)
+    if prepay_id is None:
+        prepay_id = await gateway.prepay(order, payment)
+        await cache.put(key, prepay_id, ttl_s=PREPAY_TTL_S)
+    return prepay_id

@@ -1,0 +1,217 @@
+"""
+Every setting: its unit, its default, its check. The only module that reads the environment (and `.env`).
+
+Nothing needs to be set to try daifu: without `WECHAT_MCHID` a simulated WeChat is started beside the server. With it,
+every key is checked here, at start, and a missing or short one is named, never shown.
+"""
+
+import re
+import secrets
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from server.errors import ConfigError
+
+# Printed in WeChat's documents: everybody knows these.
+SAMPLE_KEYS = frozenset({"192006250b4c09247ec02edce69f6a2d", "8934e7d15453e97507ef794cf7b0519d"})
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Words = Annotated[tuple[str, ...], NoDecode]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """What daifu was told. Lists are comma-separated; of a list of secrets the first signs and all verify."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8888, ge=1, le=65534, description="Port to listen on; the simulated WeChat takes the next one.")
+    public_url: str = Field(
+        "", description="How browsers reach daifu, without a path; default `http://127.0.0.1:PORT`."
+    )
+    data_dir: Path = Field(
+        Path("var"), description="Where the embedded store and the simulated WeChat keep their files."
+    )
+    session_secrets: Secrets = Field(
+        (), description="Keys that sign session cookies and tokens, 32 characters or more each."
+    )
+    session_ttl_s: int = Field(30 * 86400, ge=60, description="How long a login lasts, in seconds.")
+    allowed_origins: Words = Field((), description="Further origins whose pages may call and watch.")
+    trusted_proxies: Words = Field((), description="Addresses or networks whose X-Forwarded-For is believed.")
+    log_format: Literal["console", "json"] = Field("console", description="How log lines look.")
+
+    wechat_api: Literal["v2"] = Field("v2", description="Which WeChat Pay API new orders use.")
+    wechat_appid: str = Field("", description="The official account's appid.")
+    wechat_app_secret: SecretStr = Field(SecretStr(""), description="The official account's AppSecret.")
+    wechat_mchid: str = Field("", description="The merchant number. Without it the simulated WeChat is used.")
+    wechat_api_keys: Secrets = Field((), description="API v2 keys, 32 characters each.")
+    wechat_sign_type: Literal["HMAC-SHA256", "MD5"] = Field(
+        "HMAC-SHA256", description="Signature algorithm of API v2, for what is sent and for what is believed."
+    )
+    wechat_base_urls: Words = Field(
+        ("https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"),
+        description="Hosts of WeChat Pay; the next one is tried when one does not answer.",
+    )
+    wechat_official_url: str = Field("", description="Host of the official-account API; default WeChat's own.")
+    wechat_authorize_url: str = Field("", description="Host of WeChat's login page; default WeChat's own.")
+    wechat_timeout_s: float = Field(5.0, gt=0, le=30, description="Longest wait for one call to WeChat, in seconds.")
+
+    order_ttl_s: int = Field(
+        86400, ge=60, le=7 * 86400, description="How long an order stays open unless it says so itself."
+    )
+    order_max_amount: int = Field(10_000_000, ge=1, le=10**9, description="Largest order, in fen.")
+    pay_lease_s: int = Field(
+        120, ge=0, le=3600, description="How long a share is kept for who pressed pay; 0 for not at all."
+    )
+
+    @field_validator(
+        "session_secrets", "allowed_origins", "trusted_proxies", "wechat_api_keys", "wechat_base_urls", mode="before"
+    )
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+    @field_validator("public_url", "wechat_official_url", "wechat_authorize_url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        return _origin(value) if value else value
+
+    @field_validator("allowed_origins", "wechat_base_urls")
+    @classmethod
+    def _check_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_origin(url) for url in value)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            try:
+                ip_network(network, strict=False)
+            except ValueError:
+                raise ValueError("write addresses or networks such as 10.0.0.0/8") from None
+        return value
+
+    @field_validator("session_secrets")
+    @classmethod
+    def _check_session_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(secret.get_secret_value()) < 32 for secret in value):
+            raise ValueError("each secret needs 32 characters or more")
+        return _all_different(value)
+
+    @field_validator("wechat_api_keys")
+    @classmethod
+    def _check_api_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in value:
+            key = secret.get_secret_value()
+            if not re.fullmatch(r"[!-~]{32}", key):
+                raise ValueError("each API v2 key has exactly 32 characters")
+            if len(set(key)) < 6 or key in SAMPLE_KEYS:
+                raise ValueError("this API v2 key is no secret: make a random one in the merchant platform")
+        return _all_different(value)
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.needs_simulator:
+            named = [n for n in ("wechat_appid", "wechat_app_secret", "wechat_api_keys") if n in self.model_fields_set]
+            if named:
+                raise ValueError(f"{named[0].upper()} is set but WECHAT_MCHID is not: set it, or none of them")
+            if not _is_loopback(self.origin):
+                raise ValueError("PUBLIC_URL is public but WeChat would be simulated: set WECHAT_MCHID")
+            return self
+        for name in ("public_url", "session_secrets", "wechat_appid", "wechat_app_secret", "wechat_api_keys"):
+            value = getattr(self, name)
+            if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
+                raise ValueError(f"{name.upper()} must be set when WECHAT_MCHID is")
+        if not self.wechat_base_urls:
+            raise ValueError("WECHAT_BASE_URLS must name a host")
+        if self.simulator_url and not _is_loopback(self.origin):
+            raise ValueError("PUBLIC_URL is public but WECHAT_BASE_URLS is a simulated WeChat")
+        return self
+
+    def with_merchant(self, **named: Any) -> "Settings":
+        """Return these settings with a merchant, checked again as a whole."""
+        return load_settings(**{**{name: getattr(self, name) for name in self.model_fields_set}, **named})
+
+    @property
+    def needs_simulator(self) -> bool:
+        """Does nobody say which merchant we are? Then a simulated WeChat is started beside the server."""
+        return not self.wechat_mchid
+
+    @property
+    def simulator_url(self) -> str:
+        """The simulated WeChat we talk to, or nothing: WeChat Pay's host is this machine."""
+        base_url = self.wechat_base_urls[0] if self.wechat_base_urls else ""
+        return base_url if base_url and _is_loopback(base_url) else ""
+
+    @property
+    def origin(self) -> str:
+        """The one address of daifu: scheme, host, port."""
+        return self.public_url or f"http://{self.host if self.host in LOOPBACK_HOSTS else '127.0.0.1'}:{self.port}"
+
+    @property
+    def official_url(self) -> str:
+        """Where the official-account API is: with a simulated WeChat Pay, the simulator."""
+        return self.wechat_official_url or self.simulator_url or "https://api.weixin.qq.com"
+
+    @property
+    def authorize_url(self) -> str:
+        """Where WeChat's login page is."""
+        return self.wechat_authorize_url or self.simulator_url or "https://open.weixin.qq.com"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """
+    Read the environment and `.env`.
+
+    Raises:
+        ConfigError: Something is missing or wrong; the sentence names every such setting and never a value.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as invalid:
+        lines = [_line(error["loc"], error["msg"], error["type"]) for error in invalid.errors(include_input=False)]
+        raise ConfigError("; ".join(lines)) from None
+
+
+def session_secret_of(data_dir: Path) -> SecretStr:
+    """Return this installation's own session key, made at the first start. For the simulated WeChat only."""
+    path = data_dir / "session.key"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(48))
+    return SecretStr(path.read_text())
+
+
+def _is_loopback(url: str) -> bool:
+    return urlsplit(url).hostname in LOOPBACK_HOSTS
+
+
+def _line(loc: tuple[int | str, ...], message: str, kind: str) -> str:
+    if kind == "extra_forbidden":
+        return f"{str(loc[0]).upper()} in .env is no setting of daifu"
+    message = message.removeprefix("Value error, ")
+    return f"{str(loc[0]).upper()}: {message}" if loc else message
+
+
+def _all_different(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if len({value.get_secret_value() for value in values}) < len(values):
+        raise ValueError("one of them is there twice")
+    return values
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("write it as https://host")
+    if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username is not None:
+        raise ValueError("only scheme, host and port, no path")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+        raise ValueError("plain http only on this machine: use https")
+    return f"{parts.scheme}://{parts.netloc}"

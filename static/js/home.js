@@ -1,0 +1,146 @@
+/** The initiator's home: write an order in two taps, and see one's orders. */
+
+import { byId, element, setText, showText } from "./dom.js";
+import { fenFromYuan, firstShare, listView, words, yuan } from "./order_view.js";
+import { errorText, markReady, showWhoIAm, startPage } from "./shell.js";
+
+const MAX_SHARES = 50;
+
+const page = startPage();
+const { api, say, date } = page;
+let nextBefore = null;
+let lastDraft = { body: "", key: "" };
+
+// The form
+
+const sharesWanted = () => Math.min(MAX_SHARES, Math.max(1, Math.trunc(Number(byId("shares").value)) || 1));
+
+function drawShares() {
+  const shares = sharesWanted();
+  const fen = fenFromYuan(byId("amount").value);
+  const each = fen && firstShare(fen, shares);
+  const key = shares === 1 ? "shares_one" : each ? "shares_each" : "shares_many";
+  setText(byId("shares-each"), say(words(key, { shares, amount: yuan(each ?? 0) })));
+  byId("fewer").disabled = shares === 1;
+  byId("more").disabled = shares === MAX_SHARES;
+}
+
+function stepShares(step) {
+  byId("shares").value = Math.min(MAX_SHARES, Math.max(1, sharesWanted() + step));
+  drawShares();
+}
+
+/** The order as typed, or the key of what is wrong with it. */
+function readDraft() {
+  const amount = fenFromYuan(byId("amount").value);
+  const shares = sharesWanted();
+  if (amount === null) return { wrong: "amount_bad" };
+  if (firstShare(amount, shares) === null) return { wrong: "amount_small" };
+  const draft = { title: byId("title").value.trim() || say(words("title_hint")), amount, shares };
+  const note = byId("note").value.replace(/\s+/g, " ").trim(); // one line: the server takes no line ends
+  const expires = byId("expires").value;
+  if (note) draft.note = note;
+  if (expires) draft.expires_in_s = Number(expires);
+  return { draft };
+}
+
+/** The same order sent again, after a lost answer, carries the same key: the server makes it once. */
+function keyFor(draft) {
+  const body = JSON.stringify(draft);
+  if (body !== lastDraft.body) lastDraft = { body, key: randomKey() };
+  return lastDraft.key;
+}
+
+function randomKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID exists under https only
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function create(event) {
+  event.preventDefault();
+  const { draft, wrong } = readDraft();
+  showText(byId("form-error"), wrong && say(words(wrong)));
+  byId("amount").setAttribute("aria-invalid", String(Boolean(wrong)));
+  if (wrong) return byId("amount").focus();
+  setBusy(true);
+  try {
+    const { order } = await api.createOrder(draft, keyFor(draft));
+    location.assign(`/orders/${encodeURIComponent(order.order_id)}`);
+  } catch (error) {
+    showText(byId("form-error"), errorText(say, error));
+    setBusy(false);
+  }
+}
+
+function setBusy(busy) {
+  byId("create").disabled = busy;
+  setText(byId("create"), say(words(busy ? "creating" : "create")));
+}
+
+// The list
+
+function orderLine(order) {
+  const view = listView(order, api.nowMs());
+  const about = [date(view.at_ms), view.progress && say(view.progress)].filter(Boolean).join(" · ");
+  const link = element(
+    "a",
+    { class: "weui-cell df-order", href: `/orders/${encodeURIComponent(view.order_id)}` },
+    element(
+      "span",
+      { class: "weui-cell__bd" },
+      element("span", { class: "df-name" }, view.title),
+      element("span", { class: "df-line" }, about),
+    ),
+    element(
+      "span",
+      { class: "weui-cell__ft df-end" },
+      element("strong", { class: "df-sum" }, `¥${yuan(view.amount)}`),
+      element("span", { class: "df-pill df-pill_small", "data-mood": view.mood }, say(view.state)),
+    ),
+  );
+  return element("li", {}, link);
+}
+
+async function loadOrders({ more }) {
+  const list = byId("orders");
+  byId("orders-box").setAttribute("aria-busy", "true");
+  byId("orders-more").disabled = true;
+  try {
+    const { orders, next_before: next } = await api.orders(more ? nextBefore : null);
+    nextBefore = next;
+    if (!more) list.replaceChildren();
+    const lines = orders.map(orderLine);
+    list.append(...lines);
+    if (more) lines[0]?.querySelector("a").focus();
+    showText(byId("orders-message"), list.children.length ? "" : say(words("orders_empty")));
+    showMore(next === null ? null : "orders_more");
+  } catch (error) {
+    if (!more) list.replaceChildren();
+    showText(byId("orders-message"), errorText(say, error));
+    showMore("retry");
+  } finally {
+    byId("orders-box").setAttribute("aria-busy", "false");
+    markReady();
+  }
+}
+
+function showMore(key) {
+  const button = byId("orders-more");
+  button.disabled = false;
+  showText(button, key && say(words(key)));
+}
+
+byId("form").addEventListener("submit", create);
+byId("fewer").addEventListener("click", () => stepShares(-1));
+byId("more").addEventListener("click", () => stepShares(1));
+byId("shares").addEventListener("input", drawShares);
+byId("amount").addEventListener("input", drawShares);
+byId("orders-more").addEventListener("click", () => loadOrders({ more: nextBefore !== null }));
+window.addEventListener("pageshow", (event) => {
+  setBusy(false); // back from the order: the form is usable again
+  if (event.persisted) loadOrders({ more: false });
+});
+
+drawShares();
+loadOrders({ more: false });
+showWhoIAm(page).catch(() => {});

@@ -1,0 +1,64 @@
+"""The real parts the tests run on: a simulated WeChat on a free port, and daifu itself on another."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from sandbox.app import Sandbox
+from sandbox.app import start as start_sandbox
+from tests.people import Person
+from tests.running import Daifu, start_daifu
+
+hypothesis_settings.register_profile("daifu", deadline=None)
+hypothesis_settings.load_profile("daifu")
+
+
+@pytest.fixture
+async def wechat() -> AsyncIterator[Sandbox]:
+    """A simulated WeChat of this test's own, in memory."""
+    sandbox = await start_sandbox()
+    yield sandbox
+    await sandbox.aclose()
+
+
+@pytest.fixture
+async def wechat_control(wechat: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
+    """The simulator's control API, `/_sim/…`."""
+    async with httpx.AsyncClient(base_url=wechat.url, trust_env=False) as http:
+        yield http
+
+
+@pytest.fixture
+async def daifu(wechat: Sandbox, wechat_control: httpx.AsyncClient, tmp_path: Path) -> AsyncIterator[Daifu]:
+    """daifu on a free port, with a store of its own and the simulator for WeChat."""
+    merchant = (await wechat_control.get("/_sim/merchant")).json()
+    server = await start_daifu(data_dir=tmp_path, wechat_url=wechat.url, merchant=merchant)
+    yield server
+    await server.aclose()
+
+
+@pytest.fixture
+async def initiator(daifu: Daifu) -> AsyncIterator[Person]:
+    """小红, logged in."""
+    async with Person("小红", daifu.url) as person:
+        await person.log_in()
+        yield person
+
+
+@pytest.fixture
+async def friend(daifu: Daifu) -> AsyncIterator[Person]:
+    """小明, logged in."""
+    async with Person("小明", daifu.url) as person:
+        await person.log_in()
+        yield person
+
+
+@pytest.fixture
+async def other_friend(daifu: Daifu) -> AsyncIterator[Person]:
+    """老王, logged in."""
+    async with Person("老王", daifu.url) as person:
+        await person.log_in()
+        yield person

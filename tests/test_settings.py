@@ -1,0 +1,142 @@
+"""What daifu refuses to start with: named, never shown."""
+
+from pathlib import Path
+
+import pytest
+
+from server.errors import ConfigError
+from settings import Settings, load_settings, session_secret_of
+
+KEY = "x7Qm2LrT9vKs4WdZ8bNc1HfJ6gPy3RaE"
+SECRET = "an excellent session secret of some length"
+MERCHANT = {
+    "public_url": "https://pay.example.com",
+    "session_secrets": SECRET,
+    "wechat_appid": "wx0123456789abcdef",
+    "wechat_app_secret": "0123456789abcdef0123456789abcdef",
+    "wechat_mchid": "1900000001",
+    "wechat_api_keys": KEY,
+}
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No `.env` and no setting of the machine's own."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def refusal(**changed: object) -> str:
+    with pytest.raises(ConfigError) as refused:
+        load_settings(**{**MERCHANT, **changed})
+    return str(refused.value)
+
+
+def test_nothing_set_means_the_simulator_and_loopback() -> None:
+    settings = load_settings()
+
+    assert settings.needs_simulator
+    assert settings.origin == "http://127.0.0.1:8888"
+
+
+def test_a_complete_merchant_talks_to_wechat_itself() -> None:
+    settings = load_settings(**MERCHANT)
+
+    assert not settings.needs_simulator
+    assert settings.simulator_url == ""
+    assert settings.wechat_base_urls[0] == "https://api.mch.weixin.qq.com"
+    assert settings.official_url == "https://api.weixin.qq.com"
+    assert settings.authorize_url == "https://open.weixin.qq.com"
+
+
+def test_a_base_url_on_this_machine_stands_for_all_of_wechat() -> None:
+    url = "http://127.0.0.1:8889"
+    settings = load_settings(**{**MERCHANT, "public_url": "http://127.0.0.1:8888", "wechat_base_urls": url})
+
+    assert settings.simulator_url == settings.official_url == settings.authorize_url == url
+
+
+@pytest.mark.parametrize(
+    "missing", ["public_url", "session_secrets", "wechat_appid", "wechat_app_secret", "wechat_api_keys"]
+)
+def test_a_merchant_with_something_missing_is_refused_by_name(missing: str) -> None:
+    assert missing.upper() in refusal(**{missing: ""})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("wechat_api_keys", "short"),
+        ("wechat_api_keys", KEY + "x"),
+        ("wechat_api_keys", KEY[:-1] + " "),
+        ("wechat_api_keys", KEY[:-1] + "钥"),
+        ("wechat_api_keys", "a" * 32),
+        ("wechat_api_keys", "192006250b4c09247ec02edce69f6a2d"),
+        ("wechat_api_keys", f"{KEY},{KEY}"),
+        ("wechat_api_keys", f"{KEY},short"),
+        ("session_secrets", "short"),
+        ("session_secrets", f"{SECRET},{SECRET}"),
+        ("public_url", "http://pay.example.com"),
+        ("public_url", "https://pay.example.com/shop"),
+        ("public_url", "pay.example.com"),
+        ("public_url", "https://user:word@pay.example.com"),
+        ("wechat_base_urls", "http://api.mch.weixin.qq.com"),
+        ("wechat_base_urls", "ftp://api.mch.weixin.qq.com"),
+        ("allowed_origins", "https://pay.example.com/path"),
+        ("trusted_proxies", "10.0.0.300"),
+        ("port", "0"),
+        ("port", "many"),
+        ("order_ttl_s", "5"),
+        ("wechat_sign_type", "SHA1"),
+        ("wechat_api", "v1"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name_and_not_shown(name: str, value: str) -> None:
+    said = refusal(**{name: value})
+
+    assert name.upper() in said
+    assert value == "0" or value not in said
+
+
+def test_a_simulated_wechat_is_refused_on_a_public_address() -> None:
+    with pytest.raises(ConfigError, match="PUBLIC_URL is public"):
+        load_settings(public_url="https://pay.example.com")
+    assert "simulated" in refusal(wechat_base_urls="http://127.0.0.1:8889")
+
+
+def test_keys_without_a_merchant_number_are_refused() -> None:
+    with pytest.raises(ConfigError, match="WECHAT_MCHID is not"):
+        load_settings(wechat_api_keys=KEY)
+
+
+def test_an_unknown_name_in_the_env_file_is_refused() -> None:
+    Path(".env").write_text("PORT=9000\nPROT=9001\n")
+
+    with pytest.raises(ConfigError, match=r"PROT in \.env is no setting"):
+        load_settings()
+
+
+def test_lists_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", "10.0.0.1, 192.168.0.0/16")
+    monkeypatch.setenv("ALLOWED_ORIGINS", "https://shop.example.com")
+
+    settings = load_settings()
+
+    assert settings.trusted_proxies == ("10.0.0.1", "192.168.0.0/16")
+    assert settings.allowed_origins == ("https://shop.example.com",)
+
+
+def test_secrets_do_not_show_in_a_printed_setting() -> None:
+    settings = load_settings(**MERCHANT)
+
+    assert KEY not in repr(settings)
+    assert SECRET not in str(settings)
+
+
+def test_an_installation_makes_its_session_key_once_and_keeps_it_to_itself(tmp_path: Path) -> None:
+    first, again = session_secret_of(tmp_path / "var"), session_secret_of(tmp_path / "var")
+
+    assert first.get_secret_value() == again.get_secret_value()
+    assert len(first.get_secret_value()) >= 32
+    assert (tmp_path / "var" / "session.key").stat().st_mode & 0o077 == 0
