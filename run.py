@@ -7,8 +7,6 @@ The one command.
 """
 
 import asyncio
-import os
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -53,10 +51,14 @@ def serve(**options: Any) -> None:
 @main.command()
 @click.option("--port", type=int, default=8889, show_default=True)
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path("var/sandbox"), show_default=True)
-@click.option("--until-stdin-closes", is_flag=True, help="End when whoever started it is gone.")
-def sandbox(**options: Any) -> None:
+def sandbox(port: int, data_dir: Path) -> None:
     """The simulated WeChat alone."""
-    asyncio.run(_run_sandbox(**options))
+    from sandbox.__main__ import serve as serve_sandbox
+
+    try:
+        asyncio.run(serve_sandbox(host="127.0.0.1", port=port, data_dir=data_dir, until_stdin_closes=False))
+    except OSError as error:
+        raise ConfigError(f"port {port} for the simulated WeChat cannot be opened: {error.strerror}") from error
 
 
 @main.command()
@@ -65,24 +67,6 @@ def demo() -> None:
     from sandbox.demo import play
 
     sys.exit(asyncio.run(play()))
-
-
-async def _run_sandbox(*, port: int, data_dir: Path, until_stdin_closes: bool) -> None:
-    from sandbox.app import start
-
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        simulator = await start(port=port, data_dir=data_dir)
-    except OSError as error:
-        raise ConfigError(f"port {port} for the simulated WeChat cannot be opened: {error.strerror}") from error
-    click.echo(f"simulated WeChat: {simulator.url}")
-    if until_stdin_closes:
-        loop.add_reader(sys.stdin, lambda: None if os.read(sys.stdin.fileno(), 64) else stop.set())
-    await stop.wait()
-    await simulator.aclose()
 
 
 @asynccontextmanager
@@ -95,8 +79,9 @@ async def _with_merchant(settings: "Settings") -> AsyncIterator["Settings"]:
 
     port = settings.port + 1
     simulator = await asyncio.create_subprocess_exec(
-        *(sys.executable, __file__, "sandbox", "--port", str(port)),
-        *("--data-dir", str(settings.data_dir / "sandbox"), "--until-stdin-closes"),
+        *(sys.executable, "-m", "sandbox", "--port", str(port)),
+        *("--data-dir", str((settings.data_dir / "sandbox").absolute()), "--until-stdin-closes"),
+        cwd=Path(__file__).parent,
         # It ends when our end of this pipe closes, whatever ends us.
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

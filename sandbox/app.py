@@ -7,6 +7,8 @@ It meets the server on the wire only: nothing here imports server, handlers or s
 from pathlib import Path
 from typing import Final
 
+import anyio
+import anyio.lowlevel
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
@@ -45,6 +47,7 @@ async def start(*, host: str = "127.0.0.1", port: int = 0, data_dir: Path | None
     Raises:
         OSError: The port is taken.
     """
+    await anyio.lowlevel.checkpoint()  # loads what httpx waits with, so that the first notify is not late
     sockets = bind_sockets(port, host)
     world = build_world(data_dir)
     server = HTTPServer(make_app(world), max_body_size=_MAX_REQUEST_BYTES)

@@ -3,6 +3,9 @@
 import time
 from dataclasses import dataclass
 
+import anyio
+import anyio.lowlevel
+
 from server.bus.hub import Hub
 from server.bus.local import LocalBus
 from server.cache.local import LocalCache
@@ -50,6 +53,9 @@ async def build(settings: Settings) -> Services:
     Raises:
         ConfigError: A file or setting is not usable.
     """
+    await (
+        anyio.lowlevel.checkpoint()
+    )  # loads what httpx waits with; the first friend to pay should not
     clock = SystemClock()
     merchant = Merchant(
         appid=settings.wechat_appid,

@@ -67,6 +67,11 @@ class TestTakingAShare:
         assert sorted(order.held_shares) == [0, 1]
         assert reasons(order) == []
 
+    def test_money_takes_the_share_its_friend_pressed_pay_for_and_not_the_first_free_one(self) -> None:
+        order = after(an_order(50, 50), started("小明"), started("小红"), paid(2, amount=50))
+
+        assert list(order.held_shares) == [1]
+
     def test_an_attempt_the_query_called_closed_still_takes_its_share_when_money_comes(self) -> None:
         order = after(an_order(), started(), unpaid(1, TradeState.CLOSED), paid(1))
 

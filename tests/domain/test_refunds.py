@@ -67,6 +67,7 @@ class TestAsking:
         with pytest.raises(RefundTooLarge) as refusal:
             after(order, refund_asked(number, amount))
         assert (refusal.value.asked, refusal.value.left) == (amount, 70)
+        assert refusal.value.out_trade_no == (attempt_no(1) if number else order.order_id)
 
     def test_asking_for_nothing_changes_nothing(self) -> None:
         order = a_paid_order(100)
