@@ -76,7 +76,11 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
             (NOTIFY_PATH, PayNotifyHandler, counted),
             (r"/healthz", HealthHandler, counted),
             (r"/readyz", ReadyHandler, counted),
-            (r"/static/((?:js|css|vendor|img)/.+|icon\.svg)", AssetHandler, {"path": str(STATIC)}),
+            (
+                r"/static/((?:js|css|vendor|img)(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+|icon\.svg)",
+                AssetHandler,
+                {"path": str(STATIC)},
+            ),
             (r"/(?:api|ws|wechat|static)/.*", NotFoundHandler, counted),
         ],
         default_handler_class=NotFoundPageHandler,

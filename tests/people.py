@@ -12,15 +12,18 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 PATIENCE_S = 10
 
 
+def a_client(url: str, *, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
+    """Return a client without cookies. Loopback has no TLS, and loading certificates costs more than most tests."""
+    return httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=PATIENCE_S, verify=False)
+
+
 class Person:
     """A browser in WeChat, without the screen."""
 
     def __init__(self, name: str, url: str) -> None:
         self.name = name
         self.url = url
-        self.http = httpx.AsyncClient(
-            base_url=url, trust_env=False, timeout=PATIENCE_S, headers={"Accept-Language": "en"}
-        )
+        self.http = a_client(url, headers={"Accept-Language": "en"})
         self._pages: list[Page] = []
 
     async def __aenter__(self) -> Self:

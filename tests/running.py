@@ -21,6 +21,7 @@ class Daifu:
     """A running server."""
 
     url: str
+    port: int
     services: Services
     server: Server
 
@@ -77,4 +78,4 @@ async def start_daifu(
         )
     )
     services = parts(services)
-    return Daifu(url, services, Server(services, sockets))
+    return Daifu(url, port, services, Server(services, sockets))
