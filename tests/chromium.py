@@ -16,6 +16,9 @@ ARGUMENTS: Final = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # The pages are small and all trusted: one renderer draws them with less work than many.
+    "--renderer-process-limit=1",
+    "--disable-features=SpareRendererForSitePerProcess",
 )
 
 

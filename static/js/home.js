@@ -5,6 +5,7 @@ import { fenFromYuan, firstShare, listView, words, yuan } from "./order_view.js"
 import { errorText, markReady, showWhoIAm, startPage } from "./shell.js";
 
 const MAX_SHARES = 50;
+const LABELS = { title: "title", amount: "amount", shares: "shares", note: "note", expires_in_s: "expires" };
 
 const page = startPage();
 const { api, say, date } = page;
@@ -67,9 +68,16 @@ async function create(event) {
     const { order } = await api.createOrder(draft, keyFor(draft));
     location.assign(`/orders/${encodeURIComponent(order.order_id)}`);
   } catch (error) {
-    showText(byId("form-error"), errorText(say, error));
+    showText(byId("form-error"), formErrorText(error));
     setBusy(false);
   }
+}
+
+/** The server names a field as programs do; people know it by its label. */
+function formErrorText(error) {
+  const label = LABELS[error.detail?.field];
+  const sentence = errorText(say, error);
+  return label ? sentence.replace(error.detail.field, () => say(words(label))) : sentence;
 }
 
 function setBusy(busy) {
