@@ -4,9 +4,11 @@ The one command.
     python run.py             serve: daifu, with the simulated WeChat beside it unless WECHAT_MCHID is set
     python run.py sandbox     the simulated WeChat alone
     python run.py demo        an order, a friend's payment and the live push, played in the terminal
+    python run.py migrate-store   copy the orders from SQLite to MongoDB
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from server.errors import ConfigError
+from server.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from settings import Settings
@@ -33,19 +35,37 @@ def main(context: click.Context) -> None:
 @click.option("--host", help="Address to listen on (HOST).")
 @click.option("--port", type=int, help="Port to listen on (PORT).")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where to keep files (DATA_DIR).")
+@click.option("--processes", type=int, help="Server processes on this port (PROCESSES).")
+@click.option("--worker", is_flag=True, hidden=True)
 def serve(**options: Any) -> None:
     """Serve, with the simulated WeChat beside it unless WECHAT_MCHID is set."""
     from handlers.process import configure_logs
-    from handlers.process import serve as serve_process
     from settings import load_settings
 
-    async def run() -> None:
-        settings = load_settings(**{name: value for name, value in options.items() if value is not None})
-        configure_logs(settings.log_format)
-        async with _with_merchant(settings) as completed:
-            await serve_process(completed, ready=lambda services: _print_addresses(services.settings))
+    is_worker = options.pop("worker")
+    settings = load_settings(**{name: value for name, value in options.items() if value is not None})
+    configure_logs(settings.log_format)
+    asyncio.run(_serve_as_worker(settings) if is_worker else _serve(settings))
 
-    asyncio.run(run())
+
+async def _serve(settings: "Settings") -> None:
+    from handlers.process import serve
+    from handlers.supervisor import supervise
+
+    async with _with_merchant(settings) as completed:
+        if completed.processes == 1:
+            await serve(completed, ready=lambda: _print_addresses(completed))
+            return
+        command = (sys.executable, __file__, "serve", "--worker")
+        environment = {**os.environ, **completed.as_environment()}
+        count = completed.processes
+        await supervise(command, environment, count=count, ready=lambda: _print_addresses(completed))
+
+
+async def _serve_as_worker(settings: "Settings") -> None:
+    from handlers.process import serve
+
+    await serve(settings, ready=lambda: None, until_stdin_closes=True)
 
 
 @main.command()
@@ -67,6 +87,51 @@ def demo() -> None:
     from sandbox.demo import play
 
     sys.exit(asyncio.run(play()))
+
+
+@main.command("migrate-store")
+@click.option("--from", "data_dir", type=click.Path(path_type=Path), help="The SQLite file's folder (DATA_DIR).")
+@click.option("--to", "mongodb_url", help="The database to copy into (MONGODB_URL, where no password is seen).")
+def migrate_store(**options: Any) -> None:
+    """Copy all orders from SQLite to MongoDB. Stop the server first; safe to kill and to repeat."""
+    from settings import load_settings
+
+    settings = load_settings(**{name: value for name, value in options.items() if value is not None})
+    if not settings.mongodb_url.get_secret_value():
+        raise ConfigError("MONGODB_URL is not set: name the database to copy into, there or with --to")
+    try:
+        sys.exit(asyncio.run(_migrate_store(settings)))
+    except StoreError as error:
+        sys.exit(f"not finished: {error}")
+
+
+async def _migrate_store(settings: "Settings") -> int:
+    """Return the exit code: 0 if both sides hold the same."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from server.bootstrap import SQLITE_FILE
+    from server.stores.migrate import migrate
+
+    columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bars: dict[str, Any] = {}
+
+        def told(kind: str, done: int, rows: int) -> None:
+            if kind not in bars:
+                bars[kind] = progress.add_task(kind, total=rows)
+            progress.update(bars[kind], completed=done)
+
+        url = settings.mongodb_url.get_secret_value()
+        comparisons = await migrate(settings.data_dir / SQLITE_FILE, url, told=told)
+    for each in comparisons:
+        click.echo(f"{each.kind:12} SQLite  {each.sqlite.rows:9}  sha256 {each.sqlite.sha256}")
+        click.echo(f"{'':12} MongoDB {each.mongo.rows:9}  sha256 {each.mongo.sha256}")
+    if any(each.sqlite != each.mongo for each in comparisons):
+        click.echo("They differ: this MongoDB has orders of its own, or newer ones. Nothing of it was overwritten.")
+        return 1
+    click.echo("Both hold the same. Set MONGODB_URL and start daifu.")
+    return 0
 
 
 @asynccontextmanager

@@ -38,6 +38,13 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("var"), description="Where the embedded store and the simulated WeChat keep their files."
     )
+    mongodb_url: SecretStr = Field(
+        SecretStr(""),
+        description="`mongodb://` or `mongodb+srv://` address of the store many processes share; default none: SQLite.",
+    )
+    redis_url: SecretStr = Field(
+        SecretStr(""), description="`redis://` or `rediss://` address that joins several processes; default none."
+    )
     session_secrets: Secrets = Field(
         (), description="Keys that sign session cookies and tokens, 32 characters or more each."
     )
@@ -45,6 +52,10 @@ class Settings(BaseSettings):
     allowed_origins: Words = Field((), description="Further origins whose pages may call and watch.")
     trusted_proxies: Words = Field((), description="Addresses or networks whose X-Forwarded-For is believed.")
     log_format: Literal["console", "json"] = Field("console", description="How log lines look.")
+    processes: int = Field(1, ge=1, le=64, description="Server processes here; more than one needs MongoDB and Redis.")
+    watch_max_per_person: int = Field(2_000, ge=1, description="Pages one person may watch from at once, a process.")
+    watch_max_per_address: int = Field(20_000, ge=1, description="Pages one address may watch from at once, a process.")
+    watch_max_per_process: int = Field(50_000, ge=1, description="Pages one process lets watch at once.")
 
     wechat_api: Literal["v2"] = Field("v2", description="Which WeChat Pay API new orders use.")
     wechat_appid: str = Field("", description="The official account's appid.")
@@ -87,6 +98,21 @@ class Settings(BaseSettings):
     def _check_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_origin(url) for url in value)
 
+    @field_validator("mongodb_url")
+    @classmethod
+    def _check_mongodb_url(cls, value: SecretStr) -> SecretStr:
+        # The rest is the driver's to read, at start.
+        if value.get_secret_value() and not re.match(r"mongodb(\+srv)?://[^/?#\s]", value.get_secret_value()):
+            raise ValueError("write it as mongodb://user:password@host1,host2/database, each part percent-encoded")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            _check_redis(value.get_secret_value())
+        return value
+
     @field_validator("trusted_proxies")
     @classmethod
     def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -116,6 +142,12 @@ class Settings(BaseSettings):
         return _all_different(value)
 
     @model_validator(mode="after")
+    def _check_processes(self) -> Self:
+        if self.processes > 1 and not (self.mongodb_url.get_secret_value() and self.redis_url.get_secret_value()):
+            raise ValueError("PROCESSES above 1 needs MONGODB_URL and REDIS_URL: SQLite and memory serve one process")
+        return self
+
+    @model_validator(mode="after")
     def _check_together(self) -> Self:
         if self.needs_simulator:
             named = [n for n in ("wechat_appid", "wechat_app_secret", "wechat_api_keys") if n in self.model_fields_set]
@@ -137,6 +169,10 @@ class Settings(BaseSettings):
     def with_merchant(self, **named: Any) -> "Settings":
         """Return these settings with a merchant, checked again as a whole."""
         return load_settings(**{**{name: getattr(self, name) for name in self.model_fields_set}, **named})
+
+    def as_environment(self) -> dict[str, str]:
+        """Return what was set, as the environment of another process of this server."""
+        return {name.upper(): _as_text(getattr(self, name)) for name in self.model_fields_set}
 
     @property
     def needs_simulator(self) -> bool:
@@ -189,6 +225,12 @@ def session_secret_of(data_dir: Path) -> SecretStr:
     return SecretStr(path.read_text())
 
 
+def _as_text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_as_text, value))
+    return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
+
+
 def _is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in LOOPBACK_HOSTS
 
@@ -204,6 +246,16 @@ def _all_different(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     if len({value.get_secret_value() for value in values}) < len(values):
         raise ValueError("one of them is there twice")
     return values
+
+
+def _check_redis(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_fine = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
+    except ValueError:  # its own words may show a part of the password
+        is_fine = False
+    if not is_fine or parts.query or parts.fragment or not re.fullmatch(r"(/[0-9]*)?", parts.path):
+        raise ValueError("write it as redis://[user:password@]host[:port][/database], each part percent-encoded")
 
 
 def _origin(url: str) -> str:

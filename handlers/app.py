@@ -7,11 +7,13 @@ from tornado.routing import Matcher
 from tornado.web import Application, RequestHandler
 
 from handlers.auth import Sessions
-from handlers.base import InFlight, NotFoundHandler, TooLargeHandler
+from handlers.base import NotFoundHandler, TooLargeHandler
+from handlers.events import EventsHandler
 from handlers.login import CALLBACK_PATH, CallbackHandler, LoginHandler, MeHandler, TokenHandler
+from handlers.long_poll import OrderHandler
 from handlers.notify import PayNotifyHandler
 from handlers.ops import HealthHandler, ReadyHandler
-from handlers.orders import CloseHandler, OrderHandler, OrdersHandler, ShareCodeHandler
+from handlers.orders import CloseHandler, OrdersHandler, ShareCodeHandler, WatchTokenHandler
 from handlers.pages import (
     PAGES,
     STATIC,
@@ -23,6 +25,8 @@ from handlers.pages import (
 )
 from handlers.payments import CancelHandler, ConfirmHandler, PaymentsHandler
 from handlers.watch import WatchHandler
+from handlers.watching import Desk
+from handlers.web import InFlight, Web
 from server.bootstrap import NOTIFY_PATH, Services
 
 MAX_BODY_BYTES = 64 * 1024
@@ -43,48 +47,51 @@ class AnnouncedTooLarge(Matcher):
 
 
 def make_app(services: Services, in_flight: InFlight) -> Application:
-    """Return the application; every handler gets the services and the sessions."""
+    """Return the application; every handler gets the same `Web`."""
     sessions = Sessions(
         services.settings.session_secrets,
         ttl_s=services.settings.session_ttl_s,
         secure=services.settings.origin.startswith("https:"),
         now_s=lambda: services.clock.now_ms() / 1000,
     )
-    given: dict[str, Any] = {"services": services, "sessions": sessions}
-    counted = {**given, "in_flight": in_flight}
+    desk = Desk(services, sessions)
+    given = {"web": Web(services, sessions, desk, in_flight)}
+    # Not counted as in flight: nobody has to wait for it when the process goes down.
+    uncounted = {"web": Web(services, sessions, desk, InFlight())}
     order = r"/api/orders/([^/]+)"
     payment = order + r"/payments/([^/]+)"
     return Application(
         [
-            # Not counted as in flight: nobody has to wait for it when the process goes down.
-            (AnnouncedTooLarge(), TooLargeHandler, {**given, "in_flight": InFlight()}),
-            (r"/", HomeHandler, counted),
-            (r"/orders/([^/]+)", OrderPageHandler, counted),
-            (r"/pay/([^/]+)", PayPageHandler, counted),
-            (r"/auth/login", LoginHandler, counted),
-            (CALLBACK_PATH, CallbackHandler, counted),
-            (r"/api/me", MeHandler, counted),
-            (r"/api/token", TokenHandler, counted),
-            (r"/api/orders", OrdersHandler, counted),
-            (order, OrderHandler, counted),
-            (order + r"/close", CloseHandler, counted),
-            (order + r"/qr\.svg", ShareCodeHandler, counted),
-            (order + r"/payments", PaymentsHandler, counted),
-            (payment + r"/confirm", ConfirmHandler, counted),
-            (payment + r"/cancel", CancelHandler, counted),
+            (AnnouncedTooLarge(), TooLargeHandler, uncounted),
+            (r"/", HomeHandler, given),
+            (r"/orders/([^/]+)", OrderPageHandler, given),
+            (r"/pay/([^/]+)", PayPageHandler, given),
+            (r"/auth/login", LoginHandler, given),
+            (CALLBACK_PATH, CallbackHandler, given),
+            (r"/api/me", MeHandler, given),
+            (r"/api/token", TokenHandler, given),
+            (r"/api/orders", OrdersHandler, given),
+            (order, OrderHandler, given),
+            (order + r"/events", EventsHandler, given),
+            (order + r"/watch-token", WatchTokenHandler, given),
+            (order + r"/close", CloseHandler, given),
+            (order + r"/qr\.svg", ShareCodeHandler, given),
+            (order + r"/payments", PaymentsHandler, given),
+            (payment + r"/confirm", ConfirmHandler, given),
+            (payment + r"/cancel", CancelHandler, given),
             (r"/ws/orders/([^/]+)", WatchHandler, given),
-            (NOTIFY_PATH, PayNotifyHandler, counted),
-            (r"/healthz", HealthHandler, counted),
-            (r"/readyz", ReadyHandler, counted),
+            (NOTIFY_PATH, PayNotifyHandler, given),
+            (r"/healthz", HealthHandler, given),
+            (r"/readyz", ReadyHandler, given),
             (
                 r"/static/((?:js|css|vendor|img)(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+|icon\.svg)",
                 AssetHandler,
                 {"path": str(STATIC)},
             ),
-            (r"/(?:api|ws|wechat|static)/.*", NotFoundHandler, counted),
+            (r"/(?:api|ws|wechat|static)/.*", NotFoundHandler, given),
         ],
         default_handler_class=NotFoundPageHandler,
-        default_handler_args=counted,
+        default_handler_args=given,
         template_path=str(PAGES),
         compress_response=True,
         websocket_max_message_size=MAX_SOCKET_MESSAGE_BYTES,

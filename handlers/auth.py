@@ -9,7 +9,7 @@ cookie of its own, named by its `slot`, and a page says with `X-Daifu-Viewer` or
 import hashlib
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -21,9 +21,14 @@ from server.domain.events import Person
 
 COOKIE: Final = "daifu_session"
 BEARER: Final = "daifu_bearer"
+WATCH: Final = "daifu_watch"
+WATCH_TTL_S: Final = 600
 LOGIN: Final = "daifu_login"
 LOGIN_TTL_S: Final = 600
 _SLOT_LENGTH: Final = 12
+
+
+T = TypeVar("T")
 
 
 class Session(Struct, frozen=True):
@@ -35,6 +40,14 @@ class Session(Struct, frozen=True):
     def slot(self) -> str:
         """A short name for this person's cookie; tells nothing about him."""
         return hashlib.sha256(b"slot:" + self.person.openid.encode()).hexdigest()[:_SLOT_LENGTH]
+
+
+class WatchTicket(Struct, frozen=True):
+    """The right of one person to watch one order until `until_s` (Unix seconds)."""
+
+    person: Person
+    order_id: str
+    until_s: int
 
 
 class Sessions:
@@ -76,6 +89,20 @@ class Sessions:
         cookie = request.cookies.get(self.cookie_name(slot))
         return self._open(COOKIE, cookie.value) if cookie is not None else None
 
+    def watch_token(self, session: Session, order_id: str) -> str:
+        """Return a bearer token that is good for watching this one order, for `WATCH_TTL_S`."""
+        ticket = WatchTicket(session.person, order_id, int(self._now_s()) + WATCH_TTL_S)
+        return self._sign(WATCH, msgspec.json.encode(ticket).decode())
+
+    def watcher_of(self, request: HTTPServerRequest, order_id: str) -> WatchTicket | None:
+        """Return who may watch this order with this request: somebody with a session, or with a token for it."""
+        session = self.of(request)
+        if session is not None:
+            return WatchTicket(session.person, order_id, int(self._now_s()) + self.ttl_s)
+        _, _, token = request.headers.get("Authorization", "").partition(" ")
+        ticket = self._decode(WATCH, token.strip(), WatchTicket, ttl_s=WATCH_TTL_S)
+        return ticket if ticket is not None and ticket.order_id == order_id else None
+
     def login_cookie_name(self, state: str) -> str:
         """Return the name of the cookie that holds the ticket of the login with this state."""
         return f"{self._prefix}{LOGIN}_{state}"
@@ -89,11 +116,14 @@ class Sessions:
         return self._verify(LOGIN, ticket, ttl_s=LOGIN_TTL_S)
 
     def _open(self, name: str, value: str) -> Session | None:
-        data = self._verify(name, value, ttl_s=self.ttl_s)
+        return self._decode(name, value, Session, ttl_s=self.ttl_s)
+
+    def _decode(self, name: str, value: str, kind: type[T], *, ttl_s: int) -> T | None:
+        data = self._verify(name, value, ttl_s=ttl_s)
         if data is None:
             return None
         try:
-            return msgspec.json.decode(data, type=Session)
+            return msgspec.json.decode(data, type=kind)
         except msgspec.DecodeError:
             return None
 

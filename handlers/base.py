@@ -1,6 +1,5 @@
-"""What every handler shares: who asks, in which language, and how an error becomes an answer."""
+"""What every handler shares: who asks, in which language, and how an error is told."""
 
-import asyncio
 import re
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
@@ -8,107 +7,38 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 import structlog
-from msgspec import Struct
 from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
-from handlers.auth import Session, Sessions
+from handlers.auth import Session
+from handlers.problems import ApiError, ErrorBody, describe
 from handlers.requests import BadRequest
 from handlers.texts import Language, preferred_language, text
-from server.bootstrap import Services
-from server.errors import (
-    AmountMismatch,
-    ConfigError,
-    IdempotencyMismatch,
-    IllegalTransition,
-    LoginError,
-    OrderError,
-    OrderNotFound,
-    OrderNotPayable,
-    PayerMismatch,
-    PayError,
-    ShareLeased,
-    StoreError,
-    TooManyAttempts,
-    UnknownAttempt,
-    WeChatError,
-    WeChatRefused,
-)
+from handlers.web import Web
+from server.errors import OrderNotFound, PayError
 from settings import Settings
 
 log = structlog.get_logger()
 
 _ORDER_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
-# Nearest class first. A bug is in no row and stays a 500.
-STATUS: Final[tuple[tuple[type[PayError], int, str], ...]] = (
-    (OrderNotFound, 404, "order_not_found"),
-    (UnknownAttempt, 404, "order_not_found"),
-    (OrderNotPayable, 409, "order_not_payable"),
-    (ShareLeased, 409, "share_leased"),
-    (TooManyAttempts, 409, "too_many_attempts"),
-    (IdempotencyMismatch, 409, "idempotency_mismatch"),
-    (AmountMismatch, 409, "amount_mismatch"),
-    (PayerMismatch, 409, "payer_mismatch"),
-    (IllegalTransition, 409, "transition_not_possible"),
-    (OrderError, 409, "order_conflict"),
-    (WeChatRefused, 502, "wechat_refused"),
-    (WeChatError, 502, "wechat_unavailable"),
-    (LoginError, 400, "login_failed"),
-    (StoreError, 503, "store_unavailable"),
-    (ConfigError, 500, "internal"),
-    (PayError, 500, "internal"),
-)
-
 MAX_DROPPED_BYTES: Final = 4 * 1024 * 1024
 
-# What an error may tell of itself to a client.
-_PUBLIC_FACTS: Final = ("order_id", "state", "retry_after_s", "limit", "code")
-
 _encode = msgspec.json.Encoder().encode
-
-
-class ApiError(HTTPError):
-    """An answer with this status and error code."""
-
-    def __init__(self, status: int, code: str, **detail: object) -> None:
-        super().__init__(status)
-        self.code = code
-        self.detail = detail
-
-
-class InFlight:
-    """Counts requests that have no answer yet, so that going down can wait for them."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self.idle = asyncio.Event()
-        self.idle.set()
-
-    def begin(self) -> None:
-        self._count += 1
-        self.idle.clear()
-
-    def end(self) -> None:
-        self._count -= 1
-        if self._count == 0:
-            self.idle.set()
 
 
 class BaseHandler(RequestHandler):
     """A request with the services at hand. Subclasses call use cases; errors become JSON here and nowhere else."""
 
-    services: Services
-    sessions: Sessions
-
-    def initialize(self, services: Services, sessions: Sessions, in_flight: InFlight) -> None:
-        self.services = services
-        self.sessions = sessions
-        self._in_flight = in_flight
-        in_flight.begin()
+    def initialize(self, web: Web) -> None:
+        self.services = web.services
+        self.sessions = web.sessions
+        self.desk = web.desk
+        self.in_flight = web.in_flight
+        web.in_flight.begin()
 
     def on_finish(self) -> None:
-        self._in_flight.end()
+        self.in_flight.end()
 
     def set_default_headers(self) -> None:
         self.set_header("Server", "daifu")
@@ -185,12 +115,6 @@ class BaseHandler(RequestHandler):
             log.error("bug", path=self.request.path, exc_info=(typ, value, tb))
 
 
-class ErrorBody(Struct, frozen=True):
-    code: str
-    message: str
-    detail: dict[str, object]
-
-
 @stream_request_body
 class TooLargeHandler(BaseHandler):
     """A body beyond every limit of ours: it is read and dropped, so that the sender gets to hear the answer."""
@@ -213,25 +137,6 @@ class NotFoundHandler(BaseHandler):
 
     def prepare(self) -> None:
         raise ApiError(404, "not_found")
-
-
-def describe(error: BaseException | None, status: int) -> tuple[int, str, dict[str, object]]:
-    """Return status, code and public detail of an error."""
-    if isinstance(error, BadRequest):
-        return 400, "bad_request", error.detail
-    if isinstance(error, ApiError):
-        return error.status_code, error.code, error.detail
-    if isinstance(error, PayError):
-        for kind, kind_status, code in STATUS:
-            if isinstance(error, kind):
-                facts = {name: getattr(error, name) for name in _PUBLIC_FACTS if hasattr(error, name)}
-                return kind_status, code, facts
-    codes = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large", 403: "foreign_origin"}
-    if status in codes:
-        return status, codes[status], {}
-    if status == 400:  # Tornado could not read the address or the body
-        return status, "bad_request", {"field": "request", "reason": "unreadable"}
-    return status, "internal", {}
 
 
 def is_order_id(text: str) -> bool:

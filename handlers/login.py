@@ -6,8 +6,9 @@ import string
 from msgspec import Struct
 
 from handlers.auth import LOGIN_TTL_S, Session
-from handlers.base import ApiError, BaseHandler, is_own_path
+from handlers.base import BaseHandler, is_own_path
 from handlers.pages import PageHandler
+from handlers.problems import ApiError
 from handlers.requests import Nothing, read_json
 from server.domain.events import Person
 from server.domain.public_order import PublicPerson

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from handlers.base import BaseHandler
+from handlers.problems import ApiError
 
 
 class Health(Struct, frozen=True):
@@ -17,8 +18,12 @@ class HealthHandler(BaseHandler):
 
 
 class ReadyHandler(BaseHandler):
-    """/readyz: the store reads and writes."""
+    """/readyz: the store reads and writes, and news of other processes comes through."""
 
     async def get(self) -> None:
+        if self.in_flight.is_draining:
+            raise ApiError(503, "draining")
         await self.services.store.ping()
+        if self.services.bus.is_deaf:
+            raise ApiError(503, "bus_deaf")
         self.answer(Health("ready"))

@@ -7,6 +7,7 @@ import segno
 from msgspec import Struct
 from ulid import ULID
 
+from handlers.auth import WATCH_TTL_S
 from handlers.base import BaseHandler, checked_order_id, is_order_id
 from handlers.requests import (
     MAX_NOTE,
@@ -93,15 +94,6 @@ class OrdersHandler(BaseHandler):
         return check_range(int(limit), "limit", least=1, most=MAX_PAGE)
 
 
-class OrderHandler(BaseHandler):
-    """/api/orders/<id>"""
-
-    async def get(self, order_id: str) -> None:
-        openid = self.session().person.openid
-        order = await self.services.store.get(checked_order_id(order_id))
-        self.answer(OneOrder(public_order(order, openid)))
-
-
 class CloseHandler(BaseHandler):
     """/api/orders/<id>/close"""
 
@@ -114,6 +106,22 @@ class CloseHandler(BaseHandler):
             checked_order_id(order_id), openid, store=services.store, bus=services.bus, clock=services.clock
         )
         self.answer(OneOrder(public_order(order, openid)))
+
+
+class WatchToken(Struct, frozen=True):
+    token: str
+    expires_in_s: int
+
+
+class WatchTokenHandler(BaseHandler):
+    """/api/orders/<id>/watch-token: a bearer token for what watches without cookies, good for this order only."""
+
+    async def post(self, order_id: str) -> None:
+        self.guard_write()
+        read_json(self.request.body, Nothing)
+        session = self.session()
+        await self.services.store.get(checked_order_id(order_id))
+        self.answer(WatchToken(self.sessions.watch_token(session, order_id), WATCH_TTL_S), status=201)
 
 
 class ShareCodeHandler(BaseHandler):

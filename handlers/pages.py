@@ -6,7 +6,8 @@ from typing import Any, Final
 from tornado.web import StaticFileHandler
 
 from handlers.auth import Session
-from handlers.base import ApiError, BaseHandler, checked_order_id, login_path
+from handlers.base import BaseHandler, checked_order_id, login_path
+from handlers.problems import ApiError
 from handlers.texts import text
 
 STATIC: Final = Path(__file__).resolve().parent.parent / "static"

@@ -2,8 +2,12 @@
 
 import asyncio
 import logging
+import math
+import os
+import random
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -13,7 +17,7 @@ from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets
 
 from handlers.app import MAX_BODY_BYTES, make_app
-from handlers.base import InFlight
+from handlers.web import InFlight
 from server.bootstrap import Services, build
 from server.errors import ConfigError
 from settings import Settings
@@ -21,14 +25,19 @@ from settings import Settings
 MAX_HEADER_BYTES: Final = 16 * 1024
 BODY_TIMEOUT_S: Final = 10
 IDLE_TIMEOUT_S: Final = 75
-DRAIN_S: Final = 8
+DRAIN_WINDOW_S: Final = 3
+DRAIN_STEPS: Final = 30
+DRAIN_S: Final = 5
+RETURN_WITHIN_MS: Final = 5_000
 
 log = structlog.get_logger()
 
 
-async def serve(settings: Settings, *, ready: Callable[[Services], None]) -> None:
+async def serve(settings: Settings, *, ready: Callable[[], None], until_stdin_closes: bool = False) -> None:
     """
-    Serve until SIGTERM or SIGINT; `ready` is called once the port is open.
+    Serve until SIGTERM or SIGINT or, if asked, until whoever holds the other end of standard input is gone.
+
+    `ready` is called once the port is open.
 
     Raises:
         ConfigError: The port, a file or a setting is not usable.
@@ -40,8 +49,12 @@ async def serve(settings: Settings, *, ready: Callable[[Services], None]) -> Non
     sockets = listen(settings)
     services = await build(settings)
     server = Server(services, sockets)
-    ready(services)
+    ready()
+    if until_stdin_closes:
+        loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 64) else stop.set())
     await stop.wait()
+    if until_stdin_closes:
+        loop.remove_reader(sys.stdin.fileno())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)  # a second signal ends at once
     await server.aclose()
@@ -67,9 +80,10 @@ class Server:
     async def aclose(self) -> None:
         """Take no more, send watchers to another process, finish what was begun, then let go of the stores."""
         log.info("going_down")
+        self._in_flight.is_draining = True
         self._http.stop()
         self._beats.stop()
-        self._services.hub.close_all()
+        await self._send_watchers_away()
         try:
             async with asyncio.timeout(DRAIN_S):
                 await self._in_flight.idle.wait()
@@ -78,10 +92,25 @@ class Server:
         await self._http.close_all_connections()
         await self._services.aclose()
 
+    async def _send_watchers_away(self) -> None:
+        """Spread the goodbyes over a window, and give each page a delay of its own: nobody wants them all at once."""
+        hub = self._services.hub
+        for steps_left in range(DRAIN_STEPS, 0, -1):
+            if not len(hub):
+                return
+            hub.send_away(math.ceil(len(hub) / steps_left), delay_ms=lambda: random.randrange(RETURN_WITHIN_MS))
+            await asyncio.sleep(DRAIN_WINDOW_S / DRAIN_STEPS)
+
 
 def listen(settings: Settings) -> list[socket.socket]:
+    """
+    Return sockets on the settings' port, shared with the other processes if there are to be several.
+
+    Raises:
+        ConfigError: The port is taken.
+    """
     try:
-        return bind_sockets(settings.port, settings.host)
+        return bind_sockets(settings.port, settings.host, reuse_port=settings.processes > 1)
     except OSError as error:
         raise ConfigError(f"PORT {settings.port} on HOST {settings.host} cannot be opened: {error.strerror}") from error
 

@@ -10,7 +10,9 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
         "en": "WeChat reports another amount than this order's.",
     },
     "bad_request": {"zh-CN": "字段 {field}：{reason}", "en": "{field}: {reason}"},
+    "bus_deaf": {"zh-CN": "实时消息中断，页面更新会慢几秒。", "en": "Live news is cut off; pages change seconds late."},
     "close_not_possible": {"zh-CN": "订单现在不能关闭（{state}）。", "en": "The order cannot be closed now ({state})."},
+    "draining": {"zh-CN": "服务器正在重启。", "en": "This server is restarting."},
     "foreign_origin": {"zh-CN": "不接受来自其他网站的请求。", "en": "Requests from other sites are not accepted."},
     "idempotency_mismatch": {
         "zh-CN": "这个 Idempotency-Key 已用于另一个请求。",
@@ -49,6 +51,10 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
     "transition_not_possible": {
         "zh-CN": "订单现在的状态不允许这样做（{state}）。",
         "en": "Not possible while the order is {state}.",
+    },
+    "too_many_watchers": {
+        "zh-CN": "打开的页面太多了，请稍后再试。",
+        "en": "Too many pages are open. Please try later.",
     },
     "wechat_refused": {"zh-CN": "微信支付拒绝了请求（{code}）。", "en": "WeChat Pay refused the request ({code})."},
     "wechat_unavailable": {

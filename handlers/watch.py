@@ -13,18 +13,15 @@ import structlog
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.websocket import WebSocketHandler
 
-from handlers.auth import Sessions
-from handlers.base import checked_order_id, is_own_origin
-from server.bootstrap import Services
-from server.bus.hub import Framing, Watcher
+from handlers.auth import WatchTicket
+from handlers.base import checked_order_id, forwarded_ip, is_own_origin
+from handlers.problems import ApiError
+from handlers.watching import BAD_REQUEST, NO_SUCH_ORDER, NOT_ALLOWED, TRY_AGAIN_LATER, Seat
+from handlers.web import Web
+from server.bus.hub import Framing
 from server.errors import OrderNotFound, StoreError
 
 log = structlog.get_logger()
-
-NOT_ALLOWED: Final = 4401  # stop
-NO_SUCH_ORDER: Final = 4404  # stop
-BAD_REQUEST: Final = 4400  # stop
-TRY_AGAIN_LATER: Final = 1013
 
 # A watcher has nothing to say but a ping now and then; more than this, and one a second, is a fault or an attack.
 MAX_MESSAGES: Final = 100
@@ -77,10 +74,11 @@ class SocketTransport:
 class WatchHandler(WebSocketHandler):
     """/ws/orders/<id>"""
 
-    def initialize(self, services: Services, sessions: Sessions) -> None:
-        self._services = services
-        self._sessions = sessions
-        self._watcher: Watcher | None = None
+    def initialize(self, web: Web) -> None:
+        self._services = web.services
+        self._desk = web.desk
+        self._ticket: WatchTicket | None = None
+        self._seat: Seat | None = None
         self._messages = 0
         self._since_s = time.monotonic()
 
@@ -90,6 +88,9 @@ class WatchHandler(WebSocketHandler):
         self.set_header("Cache-Control", "no-store")
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        if isinstance(error, ApiError) and "retry_after_s" in error.detail:
+            self.set_header("Retry-After", str(error.detail["retry_after_s"]))
         self.finish()  # no page: nobody looks at a refused handshake
 
     def prepare(self) -> None:
@@ -98,39 +99,39 @@ class WatchHandler(WebSocketHandler):
         origin = self.request.headers.get("Origin")
         is_let_in = "Authorization" in self.request.headers if origin is None else self.check_origin(origin)
         if not is_let_in:
-            self.set_status(403)
-            self.finish()
+            raise ApiError(403, "foreign_origin")
+        self._ticket = self._desk.ticket(self.request, self.path_args[0])
+        if self._ticket is not None:
+            self._desk.check_room(self._ticket, self._address)
+
+    @property
+    def _address(self) -> str:
+        headers, settings = self.request.headers, self._services.settings
+        return forwarded_ip(self.request.remote_ip or "", headers.get("X-Forwarded-For", ""), settings.trusted_proxies)
 
     def check_origin(self, origin: str) -> bool:
         return is_own_origin(origin, self._services.settings)
 
     async def open(self, *args: str, **kwargs: str) -> None:
-        session = self._sessions.of(self.request)
-        if session is None:
+        if self._ticket is None:
             self.close(NOT_ALLOWED, "log in first")
             return
         stream = self.ws_connection.stream if self.ws_connection is not None else None
         if not isinstance(stream, IOStream):
             return
         try:
-            await self._begin(checked_order_id(args[0]), session.person.openid, stream)
+            checked_order_id(args[0])
+            self._seat = self._desk.sign_in(self._ticket, self._address, SocketTransport(self, stream))
+            await self._seat.begin()
         except OrderNotFound:
             self._end(NO_SUCH_ORDER, "no such order")
-        except StoreError:
+        except (StoreError, ApiError):
             self._end(TRY_AGAIN_LATER, "try again")
-
-    async def _begin(self, order_id: str, openid: str, stream: IOStream) -> None:
-        hub = self._services.hub
-        # Subscribe first, read second: what happens between the two arrives as news, and a lower rev is dropped.
-        self._watcher = watcher = hub.watch(order_id, openid, SocketTransport(self, stream))
-        order = await self._services.store.get(order_id)
-        hub.offer_to(watcher, order)
-        watcher.beat(hub.beat_frame(watcher), time.monotonic())  # the server's clock, for the countdowns
 
     def on_written(self) -> None:
         """The stream took the last frame."""
-        if self._watcher is not None:
-            self._watcher.written(time.monotonic())
+        if self._seat is not None:
+            self._seat.watcher.written(time.monotonic())
 
     def on_message(self, message: str | bytes) -> None:
         self._count()
@@ -142,8 +143,8 @@ class WatchHandler(WebSocketHandler):
         self._heard()
 
     def on_close(self) -> None:
-        if self._watcher is not None:
-            self._services.hub.forget(self._watcher)
+        if self._seat is not None:
+            self._seat.give_up()
 
     def _count(self) -> None:
         self._heard()
@@ -152,13 +153,14 @@ class WatchHandler(WebSocketHandler):
             self._end(BAD_REQUEST, "too many messages")
 
     def _heard(self) -> None:
-        if self._watcher is not None:
-            self._watcher.heard(time.monotonic())
+        if self._seat is not None:
+            self._seat.watcher.heard(time.monotonic())
 
     def _end(self, code: int, reason: str) -> None:
-        if self._watcher is not None:
-            self._services.hub.forget(self._watcher)
+        if self._seat is not None:
+            self._seat.give_up()
         self.close(code, reason)
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        log.error("bug", path=self.request.path, exc_info=(typ, value, tb))
+        if not isinstance(value, ApiError):
+            log.error("bug", path=self.request.path, exc_info=(typ, value, tb))

@@ -8,14 +8,18 @@ import anyio.lowlevel
 
 from server.bus.hub import Hub
 from server.bus.local import LocalBus
+from server.bus.redis import RedisBus
 from server.cache.local import LocalCache
+from server.cache.redis import RedisCache
 from server.ports import Bus, Cache, Clock, LoginGateway, PayGateway, Store
+from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
 from server.wechat.client import WeChatLoginClient, WeChatPayClient
 from server.wechat.v2_sign import Merchant, SignType
 from settings import Settings
 
 NOTIFY_PATH = "/wechat/notify/pay"
+SQLITE_FILE = "daifu.db"  # in DATA_DIR
 
 
 class SystemClock:
@@ -41,7 +45,6 @@ class Services:
 
     async def aclose(self) -> None:
         """Let go of everything, in the reverse order of its making."""
-        self.hub.close_all()
         for service in (self.login, self.gateway, self.bus, self.cache, self.store):
             await service.aclose()
 
@@ -53,9 +56,7 @@ async def build(settings: Settings) -> Services:
     Raises:
         ConfigError: A file or setting is not usable.
     """
-    await (
-        anyio.lowlevel.checkpoint()
-    )  # loads what httpx waits with; the first friend to pay should not
+    await anyio.lowlevel.checkpoint()  # loads what httpx waits with; the first friend to pay should not
     clock = SystemClock()
     merchant = Merchant(
         appid=settings.wechat_appid,
@@ -64,15 +65,16 @@ async def build(settings: Settings) -> Services:
         sign_type=SignType(settings.wechat_sign_type),
         notify_url=settings.origin + NOTIFY_PATH,
     )
-    store = await SqliteStore.open(settings.data_dir / "daifu.db")
+    store = await _open_store(settings)
     hub = Hub(clock=clock, monotonic_s=time.monotonic)
+    redis_url = settings.redis_url.get_secret_value()
     return Services(
         settings=settings,
         merchant=merchant,
         store=store,
-        cache=LocalCache(time.monotonic),
+        cache=await RedisCache.open(redis_url) if redis_url else LocalCache(time.monotonic),
         hub=hub,
-        bus=LocalBus(hub),
+        bus=await RedisBus.open(redis_url, hub=hub, store=store) if redis_url else LocalBus(hub),
         gateway=WeChatPayClient(merchant, settings.wechat_base_urls, total_s=settings.wechat_timeout_s),
         login=WeChatLoginClient(
             appid=settings.wechat_appid,
@@ -83,3 +85,10 @@ async def build(settings: Settings) -> Services:
         ),
         clock=clock,
     )
+
+
+async def _open_store(settings: Settings) -> Store:
+    """A MongoDB that is down is waited for: falling back to SQLite would split the orders in two."""
+    if mongodb_url := settings.mongodb_url.get_secret_value():
+        return await MongoStore.open(mongodb_url)
+    return await SqliteStore.open(settings.data_dir / SQLITE_FILE)

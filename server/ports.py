@@ -54,6 +54,14 @@ class Store(Protocol):
         """
         ...
 
+    async def get_many(self, order_ids: Sequence[str]) -> Sequence[Order]:
+        """
+        Return those of these orders that are there and can be read, each once, in any order, in one read.
+
+        What is missing or unreadable is left out: it must not cost the watchers of the others their news.
+        """
+        ...
+
     async def replace(self, order: Order, *, was_rev: int) -> bool:
         """Put this order in place of the one with `was_rev`; False, and nothing written, if somebody was faster."""
         ...
@@ -91,6 +99,11 @@ class Bus(Protocol):
 
     async def publish(self, order: Order) -> None:
         """Tell every process that watches this order. Never raises: the truth is in the store already."""
+        ...
+
+    @property
+    def is_deaf(self) -> bool:
+        """Has news of other processes stopped coming through? Watchers are then served late, by reading again."""
         ...
 
     async def aclose(self) -> None: ...

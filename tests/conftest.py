@@ -1,19 +1,42 @@
 """The real parts the tests run on: a simulated WeChat on a free port, and daifu itself on another."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from hypothesis import settings as hypothesis_settings
 
 from sandbox.app import Sandbox
 from sandbox.app import start as start_sandbox
-from tests.people import Person
+from tests.people import Person, a_client
+from tests.redis_server import RedisServer
 from tests.running import Daifu, start_daifu
 
+# What daifu logs becomes a log record of pytest's own, shown with the test that failed.
+structlog.configure(
+    processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer(key_order=["event"])],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+)
 hypothesis_settings.register_profile("daifu", deadline=None)
 hypothesis_settings.load_profile("daifu")
+
+
+@pytest.fixture(scope="session")
+def redis_process() -> Iterator[RedisServer]:
+    """One redis-server for all tests; `redis_server` is what a test asks for."""
+    server = RedisServer()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def redis_server(redis_process: RedisServer) -> RedisServer:
+    """A redis-server that runs and is empty. A test may kill it and set it as it likes."""
+    redis_process.kill()
+    redis_process.start()
+    return redis_process
 
 
 @pytest.fixture
@@ -27,7 +50,7 @@ async def wechat() -> AsyncIterator[Sandbox]:
 @pytest.fixture
 async def wechat_control(wechat: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
     """The simulator's control API, `/_sim/…`."""
-    async with httpx.AsyncClient(base_url=wechat.url, trust_env=False) as http:
+    async with a_client(wechat.url) as http:
         yield http
 
 

@@ -9,8 +9,9 @@ slow reader costs one frame, never a queue; a reader that takes nothing for `STA
 or out of order.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, KeysView
+from itertools import islice
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -52,13 +53,22 @@ class Transport(Protocol):
         ...
 
 
+class End(NamedTuple):
+    """When a watcher has to go, in monotonic seconds, and what it is told then."""
+
+    at_s: float
+    code: int
+    reason: str
+
+
 class Watcher:
     """One page on one order. `rev` is the newest state it was given."""
 
-    __slots__ = ("_slot", "_writing_since_s", "heard_at_s", "openid", "order_id", "rev", "transport")
+    __slots__ = ("_slot", "_writing_since_s", "end", "heard_at_s", "openid", "order_id", "rev", "transport")
 
-    def __init__(self, *, order_id: str, openid: str, transport: Transport, now_s: float) -> None:
+    def __init__(self, *, order_id: str, openid: str, transport: Transport, end: "End | None", now_s: float) -> None:
         self.order_id = order_id
+        self.end = end
         self.openid = openid
         self.transport = transport
         self.rev = 0
@@ -106,6 +116,18 @@ class Watcher:
             self._writing_since_s = None
 
 
+class Interest(Protocol):
+    """Who is told which orders are watched on this process; called on the loop, never awaited."""
+
+    def begin(self, order_id: str) -> None:
+        """The first watcher of this order came."""
+        ...
+
+    def end(self, order_id: str) -> None:
+        """The last one went."""
+        ...
+
+
 class OrderFrame(msgspec.Struct, frozen=True, tag="order", tag_field="type"):
     rev: int
     order: PublicOrder
@@ -126,15 +148,30 @@ class Hub:
         self._beats: list[set[Watcher]] = [set() for _ in range(BEAT_S)]
         self._bucket_of: dict[Watcher, set[Watcher]] = {}
         self._second = 0
+        self._interest: Interest | None = None
         self._encode = msgspec.json.Encoder().encode
 
     def __len__(self) -> int:
         return len(self._bucket_of)
 
-    def watch(self, order_id: str, openid: str, transport: Transport) -> Watcher:
+    @property
+    def watched(self) -> KeysView[str]:
+        """The orders somebody watches here."""
+        return self._watchers.keys()
+
+    def report_to(self, interest: Interest) -> None:
+        """Tell `interest` from now on when an order's first watcher comes and its last one goes."""
+        self._interest = interest
+
+    def watch(self, order_id: str, openid: str, transport: Transport, *, end: End | None = None) -> Watcher:
         """Begin to watch. Read the order after this and `offer_to` it, so that no state can fall between."""
-        watcher = Watcher(order_id=order_id, openid=openid, transport=transport, now_s=self._monotonic_s())
-        self._watchers.setdefault(order_id, set()).add(watcher)
+        now_s = self._monotonic_s()
+        watcher = Watcher(order_id=order_id, openid=openid, transport=transport, end=end, now_s=now_s)
+        if order_id not in self._watchers:
+            self._watchers[order_id] = set()
+            if self._interest is not None:
+                self._interest.begin(order_id)
+        self._watchers[order_id].add(watcher)
         # Beats are spread over the period: the bucket that was beaten last waits longest.
         bucket = self._beats[(self._second - 1) % BEAT_S]
         bucket.add(watcher)
@@ -151,6 +188,12 @@ class Hub:
         watchers.discard(watcher)
         if not watchers:
             del self._watchers[watcher.order_id]
+            if self._interest is not None:
+                self._interest.end(watcher.order_id)
+
+    def is_news(self, order_id: str, rev: int) -> bool:
+        """Is there a watcher who has not been given this rev or a newer one?"""
+        return any(watcher.rev < rev for watcher in self._watchers.get(order_id, ()))
 
     def offer(self, order: Order) -> None:
         """Give this state to everybody who watches the order."""
@@ -173,15 +216,17 @@ class Hub:
         for watcher in tuple(self._beats[self._second % BEAT_S]):
             if watcher.is_silent(now_s):
                 self._end(watcher, CLOSE_TOO_SLOW, "silent")
+            elif watcher.end is not None and watcher.end.at_s <= now_s:
+                self._end(watcher, watcher.end.code, watcher.end.reason)
             elif watcher.rev:
                 self._beat(watcher, now_s)
         for watcher in [w for w in self._bucket_of if w.is_stalled(now_s)]:
             self._end(watcher, CLOSE_TOO_SLOW, "too slow")
 
-    def close_all(self, *, code: int = CLOSE_RESTARTING, reason: str = "restarting") -> None:
-        """Send everybody away: the process is going down."""
-        for watcher in tuple(self._bucket_of):
-            self._end(watcher, code, reason)
+    def send_away(self, count: int, *, delay_ms: Callable[[], int]) -> None:
+        """Close this many watchers: the process is going down. Each is told how long to wait before it comes back."""
+        for watcher in tuple(islice(self._bucket_of, count)):
+            self._end(watcher, CLOSE_RESTARTING, f'{{"delay_ms":{delay_ms()}}}')
 
     def _offer(self, order: Order, watchers: Iterable[Watcher]) -> None:
         now_s = self._monotonic_s()

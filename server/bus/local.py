@@ -13,5 +13,10 @@ class LocalBus:
     async def publish(self, order: Order) -> None:
         self._hub.offer(order)
 
+    @property
+    def is_deaf(self) -> bool:
+        """There is nobody else to hear."""
+        return False
+
     async def aclose(self) -> None:
         """Nothing is held."""

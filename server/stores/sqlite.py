@@ -75,6 +75,13 @@ class SqliteStore:
             raise OrderNotFound(order_id)
         return _order(order_id, doc)
 
+    async def get_many(self, order_ids: Sequence[str]) -> Sequence[Order]:
+        wanted = set(order_ids)
+        recent = [self._recent[order_id] for order_id in wanted if order_id in self._recent]
+        others = wanted.difference(order.order_id for order in recent)
+        rows = await self._reader.run(_select_many, tuple(others)) if others else []
+        return recent + [order for order_id, doc in rows if (order := _order_or_none(order_id, doc))]
+
     async def replace(self, order: Order, *, was_rev: int) -> bool:
         row = (order.rev, order.due_at_ms, _encode(order), order.order_id, was_rev)
         # Forgotten before and not after: a caller who is cancelled while he waits does not stop the write.
@@ -146,6 +153,11 @@ def _insert(connection: Connection, row: _Row) -> bool:
 def _select(connection: Connection, order_id: str) -> bytes | None:
     row = connection.execute("SELECT doc FROM orders WHERE order_id = ?", (order_id,)).fetchone()
     return None if row is None else row[0]
+
+
+def _select_many(connection: Connection, order_ids: tuple[str, ...]) -> list[tuple[str, bytes]]:
+    sql = "SELECT order_id, doc FROM orders WHERE order_id IN (SELECT value FROM json_each(?))"
+    return connection.execute(sql, (json.encode(order_ids).decode(),)).fetchall()
 
 
 def _update(connection: Connection, row: _Row) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.bus.hub import BEAT_S, SILENCE_S, STALL_S, Framing, Hub, Watcher
+from server.bus.hub import BEAT_S, SILENCE_S, STALL_S, End, Framing, Hub, Watcher
 from server.domain.document import Order
 from tests.builders import after as applied
 from tests.builders import an_order, paid, started
@@ -227,14 +227,34 @@ def test_forgetting_twice_is_fine_and_leaves_nothing_behind(hub: Hub) -> None:
     assert phone.revs == [order.rev]
 
 
-def test_going_down_sends_everybody_away_with_1012(hub: Hub) -> None:
+def test_going_down_sends_everybody_away_in_parts_each_with_a_delay_of_his_own(hub: Hub) -> None:
     phones = [Phone() for _ in range(3)]
     for phone in phones:
         watching(hub, an_order(), "someone", phone)
+    delays = iter([1500, 20, 700])
 
-    hub.close_all()
+    hub.send_away(2, delay_ms=lambda: next(delays))
+    assert len(hub) == 1
+    hub.send_away(2, delay_ms=lambda: next(delays))
 
-    assert [phone.closed for phone in phones] == [(1012, "restarting")] * 3
+    told = [phone.closed for phone in phones if phone.closed is not None]
+    assert {code for code, _ in told} == {1012}
+    assert sorted(json.loads(reason)["delay_ms"] for _, reason in told) == [20, 700, 1500]
+    assert len(hub) == 0
+
+
+def test_a_watcher_whose_time_is_over_is_told_why(hub: Hub, times: Times) -> None:
+    order, phone = an_order(), Phone()
+    end = End(times.at_s + 30, 4401, "log in again")
+    watcher = hub.watch(order.order_id, "someone", phone, end=end)
+    hub.offer_to(watcher, order)
+
+    for _ in range(30 + BEAT_S):
+        times.at_s += 1
+        watcher.heard(times.at_s)
+        hub.tick()
+
+    assert phone.closed == (4401, "log in again")
     assert len(hub) == 0
 
 

@@ -7,7 +7,9 @@ from typing import Final
 import pytest
 
 from server.ports import Store
+from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
+from tests.stores.wire_server import database_url
 
 # Opens the store that lives in this directory, an empty one at first.
 OpenStore = Callable[[Path], Awaitable[Store]]
@@ -17,6 +19,16 @@ async def open_sqlite(directory: Path) -> Store:
     return await SqliteStore.open(directory / "daifu.db")
 
 
-FILLINGS: Final[dict[str, OpenStore]] = {"sqlite": open_sqlite}
+async def open_mongo(directory: Path) -> Store:
+    return await MongoStore.open(database_url(directory))
 
-every_filling: Final = pytest.mark.parametrize("open_store", list(FILLINGS.values()), ids=list(FILLINGS))
+
+FILLINGS: Final[dict[str, OpenStore]] = {"sqlite": open_sqlite, "mongo": open_mongo}
+
+# What a filling needs to be there, as a marker.
+NEEDS: Final = {"mongo": pytest.mark.mongo}
+
+every_filling: Final = pytest.mark.parametrize(
+    "open_store",
+    [pytest.param(open_store, id=name, marks=NEEDS.get(name, ())) for name, open_store in FILLINGS.items()],
+)

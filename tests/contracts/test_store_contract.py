@@ -64,6 +64,31 @@ class TestOrders:
 
         assert missing.value.order_id == order_id(404)
 
+    async def test_many_are_read_at_once_each_one_once_and_the_missing_left_out(self, store: Store) -> None:
+        orders = [an_order(number) for number in range(1, 41)]
+        for order in orders:
+            await store.insert(order)
+        changed_one = changed(orders[6])
+        assert await store.replace(changed_one, was_rev=1)
+
+        found = await store.get_many([order_id(number) for number in (*range(1, 31), 404, 7, 7)])
+
+        by_id = {order.order_id: order for order in found}
+        assert len(found) == len(by_id) == 30
+        assert by_id == {order.order_id: order for order in [*orders[:6], changed_one, *orders[7:30]]}
+
+    async def test_many_are_read_after_a_restart_too_and_none_of_none(
+        self, open_store: OpenStore, tmp_path: Path
+    ) -> None:
+        async with aclosing(await open_store(tmp_path)) as store:
+            await store.insert(an_order(1))
+            await store.insert(an_order(2))
+
+        async with aclosing(await open_store(tmp_path)) as store:
+            assert await store.get_many([]) == []
+            found = await store.get_many([order_id(2), order_id(1)])
+            assert sorted(found, key=lambda order: order.order_id) == [an_order(1), an_order(2)]
+
 
 class TestCompareAndSet:
     async def test_the_next_rev_takes_the_place_of_the_one_it_was_made_from(self, store: Store) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 import httpx
 import pytest
 
-from handlers.base import STATUS, describe
+from handlers.problems import STATUS, describe
 from handlers.texts import REASONS, TEXTS, text
 from server import errors
 from tests.people import Person, a_client

@@ -1,0 +1,89 @@
+"""What every way of watching shares: who may, how many may, and for how long."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tornado.httputil import HTTPServerRequest
+
+from handlers.admission import Admission
+from handlers.auth import Sessions, WatchTicket
+from server.bootstrap import Services
+from server.bus.hub import CLOSE_RESTARTING, End, Transport, Watcher
+
+NOT_ALLOWED: Final = 4401  # stop
+NO_SUCH_ORDER: Final = 4404  # stop
+BAD_REQUEST: Final = 4400  # stop
+TRY_AGAIN_LATER: Final = 1013
+
+# Nobody watches for ever on one connection: after one of several machines was restarted, the crowd evens out again.
+MAX_AGE_S: Final = (3600, 5400)
+
+
+class Desk:
+    """Where watchers sign in."""
+
+    def __init__(self, services: Services, sessions: Sessions) -> None:
+        self._services = services
+        self._sessions = sessions
+        self._admission = Admission(services.settings)
+
+    def ticket(self, request: HTTPServerRequest, order_id: str) -> WatchTicket | None:
+        """Return the right to watch this order that comes with this request, or None."""
+        return self._sessions.watcher_of(request, order_id)
+
+    def check_room(self, ticket: WatchTicket, address: str) -> None:
+        """
+        Return if this watcher could sign in now.
+
+        Raises:
+            ApiError: Too many watchers.
+        """
+        self._admission.check(ticket.person.openid, address)
+
+    def sign_in(self, ticket: WatchTicket, address: str, transport: Transport) -> "Seat":
+        """
+        Begin to watch. Read the order only after this, so that no state can fall between.
+
+        Raises:
+            ApiError: Too many watchers.
+        """
+        leave = self._admission.let_in(ticket.person.openid, address)
+        hub = self._services.hub
+        watcher = hub.watch(ticket.order_id, ticket.person.openid, transport, end=self._end(ticket))
+        return Seat(self._services, watcher, leave)
+
+    def _end(self, ticket: WatchTicket) -> End:
+        left_s = ticket.until_s - self._services.clock.now_ms() / 1000
+        age_s = random.uniform(*MAX_AGE_S)
+        if left_s < age_s:
+            return End(time.monotonic() + left_s, NOT_ALLOWED, "log in again")
+        return End(time.monotonic() + age_s, CLOSE_RESTARTING, '{"delay_ms":0}')
+
+
+class Seat:
+    """One watcher's place."""
+
+    def __init__(self, services: Services, watcher: Watcher, leave: Callable[[], None]) -> None:
+        self._services = services
+        self._leave: Callable[[], None] | None = leave
+        self.watcher = watcher
+
+    async def begin(self) -> None:
+        """
+        Read the order and give the watcher its first state, and the server's clock for the countdowns.
+
+        Raises:
+            OrderNotFound, StoreError: There is nothing to show.
+        """
+        order = await self._services.store.get(self.watcher.order_id)
+        self._services.hub.offer_to(self.watcher, order)
+        self.watcher.beat(self._services.hub.beat_frame(self.watcher), time.monotonic())
+
+    def give_up(self) -> None:
+        """The page is gone. Safe to repeat."""
+        self._services.hub.forget(self.watcher)
+        if self._leave is not None:
+            self._leave()
+            self._leave = None

@@ -1,0 +1,59 @@
+"""The cache of many processes: a Redis that may be slow, full, empty or gone, and is never waited for."""
+
+import asyncio
+import re
+from typing import Any, Final, Self
+
+from server.redis.pipe import RedisFailed, RedisPipe
+
+PREFIX: Final = "daifu:"
+WAIT_S: Final = 0.05
+
+_KEY: Final = re.compile(r"[a-z_]+(:[0-9A-Za-z._:-]{1,128})?")
+
+
+class RedisCache:
+    """
+    Fills ports.Cache. Each operation waits for Redis 50 ms at most and then behaves like a miss, or drops the write.
+
+    Whoever asks while an earlier answer is overdue does not wait at all: see `RedisPipe`.
+    """
+
+    def __init__(self, pipe: RedisPipe) -> None:
+        self._pipe = pipe
+        self.failures = 0
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        return cls(await RedisPipe.open(url, name="daifu-cache"))
+
+    async def get(self, key: str) -> str | None:
+        value = await self._ask("GET", _name(key))
+        try:
+            return value.decode() if isinstance(value, bytes) else None
+        except UnicodeDecodeError:
+            return None  # nothing of ours
+
+    async def put(self, key: str, value: str, *, ttl_s: int) -> None:
+        await self._ask("SET", _name(key), value, "EX", ttl_s)
+
+    async def delete(self, key: str) -> None:
+        await self._ask("DEL", _name(key))
+
+    async def aclose(self) -> None:
+        await self._pipe.aclose()
+
+    async def _ask(self, *command: str | int) -> Any:
+        try:
+            async with asyncio.timeout(WAIT_S):
+                return await self._pipe.call(*command)
+        except (RedisFailed, TimeoutError):
+            self.failures += 1
+            return None
+
+
+def _name(key: str) -> str:
+    """A key made from what a stranger sent must not become another key, or one without end."""
+    if not _KEY.fullmatch(key):
+        raise ValueError("a cache key is a word, and after a colon up to 128 letters, digits or ._:-")
+    return PREFIX + key

@@ -1,0 +1,312 @@
+"""
+Orders in MongoDB: the store of many processes on many machines.
+
+An order is one document and every change one compare-and-set on `{_id, rev}`. What is asked for at the same time goes
+as one request (`turn_batch.py`). A write whose answer was lost is looked up, never guessed. How MongoDB is reached is
+`mongo_database.py`'s, what a document looks like is `mongo_documents.py`'s.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from itertools import count
+from typing import Final, NamedTuple, Self
+
+import structlog
+from bson import encode
+from bson.raw_bson import RawBSONDocument
+from pymongo import ReplaceOne
+from pymongo.errors import DuplicateKeyError
+
+from server.domain.document import Order
+from server.domain.user import User
+from server.errors import ConfigError, DuplicateOrder, OrderNotFound, StoreCorrupt, StoreError, StoreUnavailable
+from server.ports import KeyClaim
+from server.stores.mongo_database import (
+    READ_S,
+    WRITE_S,
+    Client,
+    connect,
+    database_of,
+    prepare,
+    within,
+)
+from server.stores.mongo_documents import (
+    Document,
+    claim_document,
+    read_claim,
+    read_order,
+    read_user,
+    stamped,
+    user_document,
+)
+from server.stores.turn_batch import TurnBatch
+
+MAX_BATCH: Final = 100  # bounds how long the first caller of a batch waits for the last one's document
+
+_log = structlog.get_logger(__name__)
+
+
+class _Replacement(NamedTuple):
+    """Encoded by its own caller: a value BSON cannot take must not cost the rest of the batch their write."""
+
+    order_id: str
+    was_rev: int
+    document: RawBSONDocument
+
+
+class MongoStore:
+    """
+    Fills `ports.Store`. Belongs to the event loop it was opened on.
+
+    Args:
+        connect: Returns a client that nobody else uses.
+
+    A server that is down at start is waited for, not done without: until it was reached and its indexes are there,
+    every method raises StoreUnavailable.
+    """
+
+    def __init__(self, connect: Callable[[], Client]) -> None:
+        self._connect = connect
+        self._use(connect())
+        self._reads = TurnBatch(self._read_all, max_size=MAX_BATCH)
+        self._writes = TurnBatch(self._replace_all, max_size=MAX_BATCH)
+        self._can_bulk_write: bool | None = None  # None until the database is prepared
+        self._preparing: asyncio.Task[None] | None = None
+        self._farewells: list[asyncio.Task[None]] = []
+        self._claiming = asyncio.Lock()
+        self._beats = count()
+        self._calls = 0
+        self._is_closing = False
+        self._no_calls = asyncio.Event()
+        self._no_calls.set()
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """
+        Connect to the database the URL names, `daifu` if it names none.
+
+        Raises:
+            ConfigError: The URL, the server, the user or an index is refused.
+        """
+        store = cls(partial(connect, url))
+        try:
+            await store._prepare()
+        except StoreUnavailable as error:
+            _log.warning("mongodb_is_down", reason=error.reason)
+        except BaseException:
+            await store.aclose()
+            raise
+        return store
+
+    async def insert(self, order: Order) -> None:
+        document = stamped(order)
+        async with self._call():
+            lost: StoreError
+            try:
+                if await self._insert_one(document):
+                    return
+                lost = DuplicateOrder(order.order_id)
+            except StoreUnavailable as unknown:
+                lost = unknown
+            there = await self._reads.ask(order.order_id)
+            if there is None:
+                raise lost  # it may still arrive
+            if there.get("write_id") != document["write_id"]:
+                raise DuplicateOrder(order.order_id)
+
+    async def get(self, order_id: str) -> Order:
+        async with self._call():
+            document = await self._reads.ask(order_id)
+        if document is None:
+            raise OrderNotFound(order_id)
+        return read_order(document)
+
+    async def get_many(self, order_ids: Sequence[str]) -> Sequence[Order]:
+        async with self._call():
+            with within(READ_S):
+                documents = await self._find_all(set(order_ids))
+        return [order for document in documents for order in _readable(document)]
+
+    async def replace(self, order: Order, *, was_rev: int) -> bool:
+        document = stamped(order)
+        write = _Replacement(order.order_id, was_rev, RawBSONDocument(encode(document)))
+        unknown: StoreUnavailable | None = None
+        async with self._call():
+            try:
+                if await self._writes.ask(write):
+                    return True
+            except StoreUnavailable as error:
+                unknown = error
+            there = await self._reads.ask(order.order_id)
+        if there is not None and there.get("write_id") == document["write_id"]:
+            return True
+        if unknown is None or there is None or there["rev"] == order.rev:
+            return False  # somebody else took this rev, so ours was never written and never will be
+        # At the rev before, ours may still arrive. Beyond ours, it may have been there: nobody can tell any more.
+        raise unknown
+
+    async def claim_due(self, now_ms: int, *, lease_ms: int, limit: int) -> Sequence[Order]:
+        claimed: list[Order] = []
+        # One at a time: contenders for the same earliest order would only make each other's turns repeat at the server.
+        async with self._call(), self._claiming:
+            for _ in range(limit):
+                try:
+                    document = await self._claim_one(now_ms, now_ms + lease_ms)
+                except StoreUnavailable:
+                    if not claimed:
+                        raise
+                    break  # what was claimed before is ours, and would wait for the end of its lease
+                if document is None:
+                    break
+                claimed += _readable(document)
+        return claimed
+
+    async def list_by_initiator(self, openid: str, *, before: str | None, limit: int) -> Sequence[Order]:
+        mine: Document = {"initiator.openid": openid} | ({"_id": {"$lt": before}} if before is not None else {})
+        async with self._call():
+            with within(READ_S):
+                documents = await self._orders.find(mine, sort=[("_id", -1)], limit=limit).to_list()
+        return [read_order(document) for document in documents]
+
+    async def claim_key(self, key: str, claim: KeyClaim) -> KeyClaim:
+        async with self._call():
+            with within(WRITE_S):
+                try:
+                    await self._database.idempotency.insert_one(claim_document(key, claim))
+                except DuplicateKeyError:
+                    first = await self._database.idempotency.find_one({"_id": key})
+                    return read_claim(first or {})
+        return claim
+
+    async def remember_user(self, user: User) -> User:
+        async with self._call():
+            with within(WRITE_S):
+                try:
+                    await self._database.users.insert_one(user_document(user))
+                except DuplicateKeyError:
+                    return await self._rename(user)
+        return user
+
+    async def ping(self) -> None:
+        """Write for real: a server that lost its majority still answers reads."""
+        async with self._call():
+            with within(WRITE_S):
+                await self._database.heartbeat.replace_one({"_id": "daifu"}, {"beats": next(self._beats)}, upsert=True)
+
+    async def aclose(self) -> None:
+        self._is_closing = True
+        await self._no_calls.wait()
+        await asyncio.gather(self._client.close(), *self._farewells)
+
+    @asynccontextmanager
+    async def _call(self) -> AsyncIterator[None]:
+        """Hold off `aclose` until this is over, and see that the database is prepared."""
+        if self._is_closing:
+            raise StoreUnavailable("closed")
+        self._calls += 1
+        self._no_calls.clear()
+        try:
+            if self._can_bulk_write is None:
+                await self._prepare_together()
+            yield
+        except StoreUnavailable:
+            self._reconnect_if_forgotten()
+            raise
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._no_calls.set()
+
+    def _use(self, client: Client) -> None:
+        self._client = client
+        self._database = database_of(client)
+        self._orders = self._database.orders
+
+    def _reconnect_if_forgotten(self) -> None:
+        """A driver whose every host said once that it is in no replica set forgets them all, for good: begin anew."""
+        forgotten = self._client
+        if not forgotten.topology_description.server_descriptions():
+            self._use(self._connect())
+            # Closing takes its time, and our caller has waited enough.
+            self._farewells.append(asyncio.create_task(forgotten.close()))
+
+    async def _prepare_together(self) -> None:
+        if self._preparing is None or self._preparing.done():
+            self._preparing = asyncio.create_task(self._prepare())
+        try:
+            await asyncio.shield(self._preparing)
+        except ConfigError as error:
+            raise StoreUnavailable(str(error)) from error
+
+    async def _prepare(self) -> None:
+        self._can_bulk_write = await prepare(self._database)
+
+    async def _read_all(self, order_ids: list[str]) -> Sequence[Document | None]:
+        with within(READ_S):
+            if len(order_ids) == 1:
+                return [await self._orders.find_one({"_id": order_ids[0]})]
+            documents = await self._find_all(set(order_ids))
+        by_id = {document["_id"]: document for document in documents}
+        return [by_id.get(order_id) for order_id in order_ids]
+
+    async def _find_all(self, order_ids: set[str]) -> list[Document]:
+        # Without its size a batch ends at 101 documents, and what is left costs another round.
+        return await self._orders.find({"_id": {"$in": list(order_ids)}}, batch_size=len(order_ids) + 1).to_list()
+
+    async def _replace_all(self, writes: list[_Replacement]) -> Sequence[bool]:
+        if len(writes) == 1:
+            return [await self._replace_one(writes[0])]
+        if not self._can_bulk_write:  # an older server tells totals only, and a total does not say who lost
+            return await asyncio.gather(*map(self._replace_one, writes))
+        with within(WRITE_S):
+            outcome = await self._client.bulk_write(
+                [ReplaceOne(_at(w), w.document, namespace=self._orders.full_name) for w in writes],
+                ordered=False,
+                verbose_results=True,
+            )
+        return [outcome.update_results[index].matched_count == 1 for index in range(len(writes))]
+
+    async def _replace_one(self, write: _Replacement) -> bool:
+        with within(WRITE_S):
+            outcome = await self._orders.replace_one(_at(write), write.document)
+        return outcome.matched_count == 1
+
+    async def _claim_one(self, now_ms: int, until_ms: int) -> Document | None:
+        """Lease the earliest due order: the lease is the due time itself, moved on, and runs out by itself."""
+        with within(WRITE_S):
+            return await self._orders.find_one_and_update(
+                {"due_at_ms": {"$lte": now_ms}},
+                {"$set": {"due_at_ms": until_ms}},
+                sort=[("due_at_ms", 1), ("_id", 1)],
+            )
+
+    async def _insert_one(self, document: Document) -> bool:
+        with within(WRITE_S):
+            try:
+                await self._orders.insert_one(document)
+            except DuplicateKeyError:
+                return False
+        return True
+
+    async def _rename(self, user: User) -> User:
+        users = self._database.users
+        known = read_user(await users.find_one({"_id": user.openid}) or {"_id": user.openid})
+        renamed = User(openid=user.openid, name=user.name, avatar=user.avatar, first_seen_ms=known.first_seen_ms)
+        if renamed != known:
+            await users.replace_one({"_id": user.openid}, user_document(renamed))
+        return renamed
+
+
+def _at(write: _Replacement) -> Document:
+    return {"_id": write.order_id, "rev": write.was_rev}
+
+
+def _readable(document: Document) -> list[Order]:
+    """One unreadable document must not keep the relay from all others; it is reported again after every lease."""
+    try:
+        return [read_order(document)]
+    except StoreCorrupt:
+        _log.exception("order_unreadable", order_id=document["_id"])
+        return []
