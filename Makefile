@@ -21,7 +21,7 @@ demo: $(VENV)/.run ## play an order, a payment and the live push in the terminal
 	@exec $(PY) run.py demo
 
 test: $(VENV)/.dev browser ## run every test, the browser ones too
-	$(PY) -m pytest -q
+	$(PY) -m pytest -q -n auto
 	node --test tests/static/
 
 check: $(VENV)/.dev ## format, lint, types, import directions
