@@ -8,8 +8,8 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, MutableMapping
+from typing import Any, Final
 
 import structlog
 from tornado.httpserver import HTTPServer
@@ -29,6 +29,7 @@ DRAIN_WINDOW_S: Final = 3
 DRAIN_STEPS: Final = 30
 DRAIN_S: Final = 5
 RETURN_WITHIN_MS: Final = 5_000
+MAX_LOGGED: Final = 500
 
 log = structlog.get_logger()
 
@@ -115,6 +116,15 @@ def listen(settings: Settings) -> list[socket.socket]:
         raise ConfigError(f"PORT {settings.port} on HOST {settings.host} cannot be opened: {error.strerror}") from error
 
 
+def one_line(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Keep what a stranger sent on the line it belongs to: escape what does not print, cut what is too long."""
+    for name, value in event.items():
+        if isinstance(value, str) and (len(value) > MAX_LOGGED or not value.isprintable()):
+            kept = value[:MAX_LOGGED]
+            event[name] = kept if kept.isprintable() else kept.encode("unicode_escape").decode()
+    return event
+
+
 def configure_logs(log_format: str) -> None:
     """One event a line on standard error, for people or as JSON; libraries speak only of trouble."""
     # Plain tracebacks: a value of a local variable may be a key or an openid.
@@ -126,6 +136,7 @@ def configure_logs(log_format: str) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        one_line,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
