@@ -32,9 +32,9 @@ export function makeApi({ fetch, storage, location, history, language, now = Dat
     history.replaceState(null, "", location.pathname);
   }
 
-  async function send(method, path, { body, headers = {} } = {}, viewer = null) {
-    const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
+  async function send(method, path, options = {}, viewer = null) {
+    const { body, headers = {}, abort = new AbortController(), timeoutMs = TIMEOUT_MS } = options;
+    const timer = setTimeout(() => abort.abort(), timeoutMs);
     try {
       return await fetch(path, {
         method,
@@ -108,6 +108,12 @@ export function makeApi({ fetch, storage, location, history, language, now = Dat
     clockOffsetMs = Math.abs(offsetMs) > 2000 ? offsetMs : 0;
   }
 
+  /** EventSource and WebSocket send no headers: the viewer goes in the address. */
+  async function watchPath(path) {
+    const viewer = await currentViewer();
+    return viewer ? `${path}?viewer=${encodeURIComponent(viewer)}` : path;
+  }
+
   const attempt = (orderId, outTradeNo, verb) =>
     json("POST", `/api/orders/${orderId}/payments/${encodeURIComponent(outTradeNo)}/${verb}`, { body: {} });
 
@@ -130,8 +136,15 @@ export function makeApi({ fetch, storage, location, history, language, now = Dat
     },
     async socketUrl(orderId) {
       const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-      const viewer = await currentViewer();
-      return `${scheme}//${location.host}/ws/orders/${orderId}${viewer ? `?viewer=${encodeURIComponent(viewer)}` : ""}`;
+      return `${scheme}//${location.host}${await watchPath(`/ws/orders/${orderId}`)}`;
+    },
+    eventsUrl: (orderId) => watchPath(`/api/orders/${orderId}/events`),
+    /** Ask for the order once it is newer than rev `since`, or after `waitS` seconds: `{ answer, abort }`. */
+    newerOrder(orderId, since, waitS) {
+      const abort = new AbortController();
+      const path = `/api/orders/${orderId}?since=${since}&wait=${waitS}`;
+      const answer = json("GET", path, { abort, timeoutMs: TIMEOUT_MS + waitS * 1000 });
+      return { answer: answer.then(({ order }) => order), abort: () => abort.abort() };
     },
   };
 }

@@ -3,7 +3,6 @@
 import { byId, element, setText, svg } from "./dom.js";
 import { words, yuan } from "./order_view.js";
 import { toast } from "./shell.js";
-import { Watch } from "./watch.js";
 
 /** A round picture; the first letter of the name where there is none or it cannot be loaded. */
 export function avatar({ name, avatar: src }) {
@@ -103,26 +102,4 @@ export function drawMissing({ say }) {
     ),
   );
   main.focus();
-}
-
-/** Watch this page's order with the browser's own socket and clock. */
-export function watchOrder({ api, say, orderId }, { onOrder, onStatus }) {
-  const watch = new Watch({
-    socketUrl: () => api.socketUrl(orderId),
-    fetchOrder: () => api.order(orderId),
-    onOrder,
-    onStatus,
-    onBeat: api.setServerTime,
-    WebSocket: window.WebSocket,
-    timers: {
-      setTimeout: (act, ms) => window.setTimeout(act, ms),
-      clearTimeout: (id) => window.clearTimeout(id),
-      now: () => Date.now(), // goes on while the phone sleeps, performance.now() may not
-    },
-    random: Math.random,
-    document,
-    window,
-  });
-  watch.start();
-  return watch;
 }

@@ -9,10 +9,10 @@ import {
   drawMissing,
   drawProgress,
   drawShareLink,
-  watchOrder,
 } from "./drawing.js";
 import { byId, element, setText, showText } from "./dom.js";
 import { countdown, friendView, words, yuan } from "./order_view.js";
+import { watchOrder } from "./page_watch.js";
 import { ask, errorText, everySecond, markReady, showWhoIAm, startPage, toast } from "./shell.js";
 
 const page = startPage();

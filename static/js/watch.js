@@ -2,22 +2,31 @@
  * Keeps one page on the newest state of one order. `rev` is the only cursor: whatever brings an order (a frame, a GET,
  * a call's answer) goes through `take`, and a lower rev is dropped.
  *
- * While the socket is down the page polls. A socket can also die without a word (a phone in a pocket, a proxy): silence
- * is therefore a failure, and every sign that the page is being looked at again asks for the state at once.
+ * There are several ways to watch, best first (`ways.js`); one line at a time is held, and a better way is tried beside
+ * it now and then. While no line is live the page polls. A line can also die without a word (a phone in a pocket, a
+ * proxy): silence is therefore a failure, and every sign that the page is being looked at again asks for the state.
+ *
+ * Web pages and mini-programs run this same file, so it knows neither DOM nor `wx`, and is written in plain ES2018.
  */
 
-const SILENCE_MS = 45_000; // the server beats every 20 s
-const STALE_MS = 25_000; // a beat was missed: not worth waiting for when somebody looks at the page
+import { Ladder } from "./ladder.js";
+
+const FIRST_FRAME_MS = 10000;
+const SILENCE_MS = 45000; // the server beats every 20 s
+const STALE_MS = 25000; // a beat was missed: not worth waiting for when somebody looks at the page
 const BACKOFF_BASE_MS = 500;
-const BACKOFF_CAP_MS = 20_000;
-const ASSIGNED_CAP_MS = 60_000;
-const POLL_MS = 3_000;
-const STOP_CODES = [4400, 4401, 4404];
-const RETURN_CODES = [4408, 1012]; // the server says how long to stay away
+const BACKOFF_CAP_MS = 20000;
+const ASSIGNED_CAP_MS = 60000;
+const POLL_MS = 3000;
+const LOST = 1006; // as a browser says when there was no word of farewell
+const NOT_ALLOWED = 4401;
+const STOP_CODES = [4400, NOT_ALLOWED, 4404];
+const RETURN_CODES = [1012, 1013, 4408]; // the server may say how long to stay away
+const STOP_STATUSES = [401, 404];
 
 /** Full jitter: anywhere between nothing and the doubled base, so that a crowd spreads out. Milliseconds. */
 export function backoffMs(attempt, random) {
-  return Math.trunc(random() * Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** Math.min(attempt, 16)));
+  return Math.trunc(random() * Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * Math.pow(2, Math.min(attempt, 16))));
 }
 
 /** Read `{"delay_ms": N}` from a close reason; 0 when there is none, and never a minute's absence on one bad number. */
@@ -26,209 +35,265 @@ export function assignedDelayMs(code, reason) {
   try {
     const { delay_ms: delayMs } = JSON.parse(reason);
     return Number.isFinite(delayMs) ? Math.min(Math.max(0, delayMs), ASSIGNED_CAP_MS) : 0;
-  } catch {
+  } catch (notJson) {
     return 0;
   }
 }
 
 export class Watch {
-  #deps;
-  #rev = -1;
-  #wantedRev = -1;
-  #socket = null;
-  #attempt = 0;
-  #status = "";
-  #fetching = false;
-  #heardAtMs = 0;
-  #timers = { retry: null, silence: null, poll: null };
-  #unlisten = [];
-
   /**
-   * `deps`: `socketUrl()` and `fetchOrder()` (promises), `onOrder(order)`, `onStatus(status)`, `onBeat(nowMs)`, and the
-   * outside world: `WebSocket`, `timers` (`setTimeout`, `clearTimeout`, `now`), `random`, `document`, `window`.
+   * `deps`: `ways` (best first), `fetchOrder()` (a promise), `onOrder(order)`, `onStatus(status)`, `onBeat(nowMs)`, and
+   * the outside world: `timers` (`setTimeout`, `clearTimeout`, `now`), `random`, and `signs` of the page's life:
+   * `isHidden()` and `listen({ onSeen, onNetwork, onLeft })`, which returns how to stop listening.
    *
-   * Status: `connecting`, `live`, `polling` (no socket, but GET works), `offline`, `stopped` (not allowed, or not there).
+   * Status: `connecting`, `live` (the server pushes), `polling` (we have to ask, and get answers), `offline`, `stopped`
+   * (not allowed, or not there).
    */
   constructor(deps) {
-    this.#deps = deps;
+    this._deps = deps;
+    this._ladder = new Ladder(deps.ways.length, { now: deps.timers.now, random: deps.random });
+    this._lines = new Set(); // one, or a live one and a better one being tried
+    this._timers = new Map();
+    this._rev = -1;
+    this._wantedRev = -1;
+    this._attempt = 0;
+    this._denials = 0;
+    this._status = "";
+    this._isFetching = false;
+    this._unlisten = () => {};
   }
 
   start() {
-    const { window, document } = this.#deps;
-    this.#listen(document, "visibilitychange", () => !document.hidden && this.wake());
-    this.#listen(window, "pageshow", () => this.wake());
-    this.#listen(window, "online", () => this.wake());
-    this.#listen(window, "pagehide", () => this.#drop()); // an open socket would keep the page out of the back cache
-    this.#setStatus("connecting");
-    this.#open();
+    this._unlisten = this._deps.signs.listen({
+      onSeen: () => this.wake(),
+      onNetwork: () => this._networkChanged(),
+      onLeft: () => this._dropAll(), // an open line would keep the page out of the back cache
+    });
+    this._setStatus("connecting");
+    this._open();
     this.refetch();
   }
 
-  stop(status = "stopped") {
-    for (const unlisten of this.#unlisten.splice(0)) unlisten();
-    this.#drop();
-    Object.keys(this.#timers).forEach((name) => this.#cancel(name));
-    this.#setStatus(status);
+  stop() {
+    this._unlisten();
+    this._dropAll();
+    for (const key of [...this._timers.keys()]) this._cancel(key);
+    this._setStatus("stopped");
   }
 
-  /** Show this order unless something newer is shown already. */
+  /** Show this order unless it, or something newer, is shown already. */
   take(order) {
-    if (order.rev <= this.#rev) return;
-    this.#rev = order.rev;
-    this.#deps.onOrder(order);
+    if (!order || !(order.rev > this._rev)) return;
+    this._rev = order.rev;
+    this._deps.onOrder(order);
   }
 
-  /** Somebody looks at the page again: ask now, and do not wait for a socket that has been silent. */
+  /** Somebody looks at the page again: ask now, and do not wait for a line that has been silent. */
   wake() {
-    if (this.#status === "stopped") return;
+    if (this._isStopped()) return;
     this.refetch();
-    if (this.#socket && this.#now() - this.#heardAtMs < STALE_MS) return;
-    this.#drop();
-    this.#open();
+    const isFresh = ({ heardAtMs }) => this._now() - heardAtMs < STALE_MS;
+    if (![...this._lines].some(isFresh)) this._reopen();
   }
 
-  /** Ask for the whole state once; used when a rev is known to be missing, and while there is no socket. */
+  /** Ask for the whole state once; used when a rev is known to be missing, and while no line is live. */
   async refetch() {
-    if (this.#fetching || this.#status === "stopped") return;
-    this.#fetching = true;
+    if (this._isFetching || this._isStopped()) return;
+    this._isFetching = true;
     try {
-      this.take(await this.#deps.fetchOrder());
-      if (this.#status === "offline" || (this.#status === "connecting" && this.#attempt)) this.#setStatus("polling");
-    } catch (error) {
-      this.#fetchFailed(error);
+      await this._deps.fetchOrder().then(
+        (order) => this._fetched(order),
+        (error) => this._fetchFailed(error),
+      );
     } finally {
-      this.#fetching = false;
-      this.#pollLater();
+      this._isFetching = false;
+      this._pollLater();
     }
   }
 
-  #fetchFailed(error) {
-    if (error.status === 404) this.stop();
-    else if (this.#status !== "live" && this.#status !== "stopped") this.#setStatus("offline");
+  _fetched(order) {
+    this.take(order);
+    const hasNoLine = this._status === "connecting" && this._attempt > 0;
+    if (this._status === "offline" || hasNoLine) this._setStatus("polling");
   }
 
-  /** The next GET, wanted while no socket is live or while a beat spoke of a newer rev than we have. */
-  #pollLater() {
-    this.#cancel("poll");
-    if (this.#status === "stopped" || (this.#status === "live" && this.#rev >= this.#wantedRev)) return;
-    this.#after("poll", POLL_MS + this.#deps.random() * POLL_MS, () => this.#poll());
+  _fetchFailed(error) {
+    if (STOP_STATUSES.includes(error.status)) this.stop();
+    else if (!this._liveLine()) this._setStatus("offline");
   }
 
-  #poll() {
-    if (this.#deps.document.hidden) this.#pollLater();
+  /** The next GET, wanted while no line is live or while a beat spoke of a newer rev than we have. */
+  _pollLater() {
+    this._cancel("poll");
+    if (this._liveLine() && this._rev >= this._wantedRev) return;
+    this._after("poll", POLL_MS + this._deps.random() * POLL_MS, () => this._poll());
+  }
+
+  _poll() {
+    if (this._deps.signs.isHidden()) this._pollLater();
     else this.refetch();
   }
 
-  async #open() {
-    this.#cancel("retry");
-    const token = (this.#socket = { close() {} }); // holds the place while the address is made
-    this.#heard();
-    let url;
-    try {
-      url = await this.#deps.socketUrl();
-    } catch {
-      if (this.#socket === token) this.#lost(1006, "");
+  /** The old network took its lines with it, and what it blocked the new one may let through. */
+  _networkChanged() {
+    if (this._isStopped()) return;
+    this._ladder.forget();
+    this.refetch();
+    this._reopen();
+  }
+
+  _reopen() {
+    this._dropAll();
+    this._open();
+  }
+
+  _open() {
+    this._cancel("retry");
+    this._try(this._ladder.best());
+  }
+
+  _try(rung) {
+    const way = this._deps.ways[rung];
+    const line = { rung, way, isLive: false, heardAtMs: this._now(), close() {} };
+    this._lines.add(line);
+    this._expectWord(line, FIRST_FRAME_MS);
+    const ifHeld = (act) => (...said) => this._lines.has(line) && act(...said);
+    line.close = way.open(this._rev, {
+      onFrame: ifHeld((frame) => this._heard(line, frame)),
+      onClosed: ifHeld((code, reason) => this._lost(line, code, reason)),
+    });
+  }
+
+  _expectWord(line, withinMs) {
+    this._after(line, withinMs, () => {
+      if (line.isLive) this.refetch();
+      this._lost(line, LOST, "");
+    });
+  }
+
+  _heard(line, frame) {
+    line.heardAtMs = this._now();
+    this._expectWord(line, SILENCE_MS);
+    if (!line.isLive) this._hold(line);
+    if (frame.type === "order") this.take(frame.order);
+    if (frame.type === "beat") this._beat(frame);
+  }
+
+  /** Its first frame is here: this line is the one, the worse one beside it is let go. */
+  _hold(line) {
+    line.isLive = true;
+    for (const other of this._lines) if (other !== line) this._drop(other);
+    this._attempt = 0;
+    this._denials = 0;
+    this._ladder.worked(line.rung);
+    this._setStatus(line.way.pushes ? "live" : "polling");
+    this._pollLater();
+    this._climbLater();
+  }
+
+  _beat({ rev, now_ms: nowMs }) {
+    if (Number.isFinite(nowMs)) this._deps.onBeat(nowMs);
+    if (!(rev > this._rev)) return;
+    this._wantedRev = rev; // a frame was lost on the way
+    this.refetch();
+  }
+
+  _climbLater() {
+    this._cancel("climb");
+    const line = this._liveLine();
+    const delayMs = line ? this._ladder.climbInMs(line.rung) : null;
+    if (delayMs !== null) this._after("climb", delayMs, () => this._climb());
+  }
+
+  /** Try a better way beside the line that is live. */
+  _climb() {
+    if (this._liveLine()) this._try(this._ladder.best());
+  }
+
+  _lost(line, code, reason) {
+    this._drop(line);
+    if (this._isBlocked(line, code)) this._ladder.failed(line.rung);
+    if (STOP_CODES.includes(code)) this._refused(code);
+    else this._again(assignedDelayMs(code, reason));
+  }
+
+  /** No first frame, and it was neither the server that ended it nor the network that is away: the way itself is shut. */
+  _isBlocked({ isLive }, code) {
+    if (isLive) return false;
+    const isServersWord = STOP_CODES.includes(code) || RETURN_CODES.includes(code);
+    return Boolean(this._liveLine()) || !(isServersWord || this._status === "offline");
+  }
+
+  /**
+   * A GET has the last word on "not allowed": it sends an ended session to the login, and where it is let in, a line
+   * with fresh credentials may be too. Refused a second time, that was all.
+   */
+  async _refused(code) {
+    this._denials += 1;
+    if (code !== NOT_ALLOWED || this._denials > 1) {
+      this.stop();
       return;
     }
-    if (this.#socket !== token) return;
-    const socket = new this.#deps.WebSocket(url);
-    this.#socket = socket;
-    socket.onmessage = ({ data }) => this.#socket === socket && this.#read(data);
-    socket.onclose = ({ code, reason }) => this.#socket === socket && this.#lost(code, reason);
+    await this.refetch();
+    this._again(0);
   }
 
-  #read(data) {
-    const frame = parse(data);
-    if (!frame) return;
-    this.#heard();
-    this.#attempt = 0;
-    this.#setStatus("live");
-    this.#cancel("poll");
-    if (frame.type === "order") this.take(frame.order);
-    if (frame.type === "beat") this.#beat(frame);
+  _again(assignedMs) {
+    if (this._isStopped()) return;
+    if (this._lines.size) {
+      this._climbLater();
+      return;
+    }
+    if (this._status === "live") this._setStatus("connecting");
+    this._after("retry", assignedMs + backoffMs(this._attempt, this._deps.random), () => this._open());
+    this._attempt += 1;
+    if (!this._timers.has("poll")) this._pollLater();
   }
 
-  #beat({ rev, now_ms: nowMs }) {
-    if (Number.isFinite(nowMs)) this.#deps.onBeat(nowMs);
-    if (rev <= this.#rev) return;
-    this.#wantedRev = rev; // a frame was lost on the way
-    this.refetch();
+  /** Let go of a line: what it says from now on is ignored. */
+  _drop(line) {
+    this._lines.delete(line);
+    this._cancel(line);
+    line.close();
   }
 
-  #heard() {
-    this.#heardAtMs = this.#now();
-    this.#after("silence", SILENCE_MS, () => this.#wentSilent());
+  _dropAll() {
+    for (const line of this._lines) this._drop(line);
+    this._cancel("retry");
+    this._cancel("climb");
   }
 
-  #wentSilent() {
-    this.#drop();
-    this.refetch();
-    this.#reconnectIn(backoffMs(this.#attempt++, this.#deps.random));
+  _liveLine() {
+    return [...this._lines].find(({ isLive }) => isLive);
   }
 
-  #lost(code, reason) {
-    this.#drop();
-    if (STOP_CODES.includes(code)) this.#refused(code);
-    else this.#reconnectIn(assignedDelayMs(code, reason) + backoffMs(this.#attempt++, this.#deps.random));
+  _isStopped() {
+    return this._status === "stopped";
   }
 
-  /** A last GET tells why: it sends an ended session to the login, and draws what may still be drawn. */
-  async #refused(code) {
-    if (code === 4401) await this.refetch();
-    this.stop();
+  _setStatus(status) {
+    if (status === this._status || this._isStopped()) return;
+    this._status = status;
+    this._deps.onStatus(status);
   }
 
-  #reconnectIn(delayMs) {
-    if (this.#status === "stopped") return;
-    if (this.#status === "live") this.#setStatus("connecting");
-    this.#after("retry", delayMs, () => this.#open());
-    if (this.#timers.poll === null) this.#pollLater();
+  _now() {
+    return this._deps.timers.now();
   }
 
-  /** Forget the socket: what it says from now on is ignored. */
-  #drop() {
-    const socket = this.#socket;
-    this.#socket = null;
-    this.#cancel("silence");
-    this.#cancel("retry");
-    socket?.close();
-  }
-
-  #setStatus(status) {
-    if (status === this.#status) return;
-    this.#status = status;
-    this.#deps.onStatus(status);
-  }
-
-  #now() {
-    return this.#deps.timers.now();
-  }
-
-  #after(name, delayMs, act) {
-    this.#cancel(name);
-    this.#timers[name] = this.#deps.timers.setTimeout(() => {
-      this.#timers[name] = null;
+  /** Do this later, in place of what was to be done under the same key. */
+  _after(key, delayMs, act) {
+    this._cancel(key);
+    if (this._isStopped()) return;
+    const run = () => {
+      this._timers.delete(key);
       act();
-    }, delayMs);
+    };
+    this._timers.set(key, this._deps.timers.setTimeout(run, delayMs));
   }
 
-  #cancel(name) {
-    if (this.#timers[name] !== null) this.#deps.timers.clearTimeout(this.#timers[name]);
-    this.#timers[name] = null;
-  }
-
-  #listen(target, type, act) {
-    target.addEventListener(type, act);
-    this.#unlisten.push(() => target.removeEventListener(type, act));
-  }
-}
-
-/** A frame, or null for anything that is none. */
-function parse(data) {
-  try {
-    const frame = JSON.parse(data);
-    return frame && typeof frame === "object" ? frame : null;
-  } catch {
-    return null;
+  _cancel(key) {
+    if (this._timers.has(key)) this._deps.timers.clearTimeout(this._timers.get(key));
+    this._timers.delete(key);
   }
 }

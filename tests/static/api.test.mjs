@@ -12,7 +12,7 @@ function aBrowser({ answers, viewer = "1", hash = "", now = () => NOW_MS }) {
   const browser = { calls: [], went: [], kept };
   const fetch = async (path, options) => {
     browser.calls.push({ path, ...options });
-    const [status, body, headers] = answers.shift();
+    const [status, body, headers] = await answers.shift();
     if (status === 0) throw new TypeError("Failed to fetch");
     return new Response(typeof body === "string" ? body : JSON.stringify(body), { status, headers });
   };
@@ -36,6 +36,33 @@ function aBrowser({ answers, viewer = "1", hash = "", now = () => NOW_MS }) {
 const refusal = (code, message = "no", detail = {}) => ({ error: { code, message, detail } });
 
 describe("calls", () => {
+  test("a question for news says what is known and how long it waits, and can be taken back", async () => {
+    const browser = aBrowser({ answers: [[200, { order: { rev: 8 } }]] });
+
+    const { answer, abort } = browser.api.newerOrder("1", 7, 25);
+
+    assert.deepEqual(await answer, { rev: 8 });
+    const [{ path, headers, signal }] = browser.calls;
+    assert.equal(path, "/api/orders/1?since=7&wait=25");
+    assert.equal(headers["X-Daifu-Viewer"], "1");
+    assert.equal(signal.aborted, false);
+    abort();
+    assert.equal(signal.aborted, true);
+  });
+
+  test("a question for news is given the time it waits before it counts as lost", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const browser = aBrowser({ answers: [new Promise(() => {})] });
+    browser.api.newerOrder("1", 7, 25).answer.catch(() => {});
+    await settled();
+    const [{ signal }] = browser.calls;
+
+    t.mock.timers.tick(44_999);
+    assert.equal(signal.aborted, false);
+    t.mock.timers.tick(1);
+    assert.equal(signal.aborted, true);
+  });
+
   test("a call says language and viewer, and a body is JSON", async () => {
     const browser = aBrowser({ answers: [[201, { order: { rev: 1 } }]] });
 
@@ -115,6 +142,14 @@ describe("the viewer", () => {
     const browser = aBrowser({ answers: [], viewer: "a b" });
 
     assert.equal(await browser.api.socketUrl("1"), "wss://shop.example/ws/orders/1?viewer=a%20b");
+  });
+
+  test("the event stream's address says the viewer, and nothing where there is none", async () => {
+    const somebody = aBrowser({ answers: [], viewer: "a b" });
+    const nobody = aBrowser({ answers: [[200, {}]], viewer: null });
+
+    assert.equal(await somebody.api.eventsUrl("1"), "/api/orders/1/events?viewer=a%20b");
+    assert.equal(await nobody.api.eventsUrl("1"), "/api/orders/1/events");
   });
 
   test("a stale viewer is dropped and the call made once without", async () => {

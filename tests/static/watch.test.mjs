@@ -1,26 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { assignedDelayMs, backoffMs, Watch } from "../../static/js/watch.js";
-import { aWorld, settled } from "./world.mjs";
+import { assignedDelayMs, backoffMs } from "../../static/js/watch.js";
+import { beat, frame, live, revs, settled, watching } from "./world.mjs";
 
-const frame = (rev, more = {}) => ({ type: "order", rev, order: { rev, ...more } });
-const beat = (rev, now_ms = 5) => ({ type: "beat", rev, now_ms });
-const revs = (world) => world.orders.map((order) => order.rev);
-
-async function watching(prepare = () => {}) {
-  const world = aWorld();
-  prepare(world);
-  const watch = new Watch(world.deps);
-  watch.start();
+/** Whatever happens now, nothing is opened, asked or planned any more. */
+async function staysStopped(world, { sockets, fetches }) {
   await settled();
-  return { world, watch };
-}
+  await world.time.pass(600_000);
+  world.window.dispatchEvent(new Event("online"));
+  world.window.dispatchEvent(new Event("pageshow"));
+  await settled();
 
-async function live(rev = 1) {
-  const { world, watch } = await watching();
-  world.socket.says(frame(rev));
-  return { world, watch };
+  assert.equal(world.status, "stopped");
+  assert.deepEqual([world.sockets.length, world.fetches, world.time.pending], [sockets, fetches, 0]);
 }
 
 describe("state", () => {
@@ -52,7 +45,7 @@ describe("state", () => {
   test("a frame that is no JSON, or of an unknown kind, changes nothing", async () => {
     const { world } = await live(2);
 
-    for (const junk of ["", "{", "null", "7", '{"type":"news"}']) world.socket.says(junk);
+    for (const junk of ["", "{", "null", "7", '{"type":"news"}', '{"type":"order"}', '{"type":"beat"}']) world.socket.says(junk);
 
     assert.deepEqual(revs(world), [1, 2]);
     assert.equal(world.status, "live");
@@ -140,40 +133,80 @@ describe("reconnecting", () => {
     }
   });
 
-  test("bad request, not allowed and no such order stop the watch for good", async () => {
-    for (const code of [4400, 4401, 4404]) {
+  test("bad request and no such order stop the watch for good", async () => {
+    for (const code of [4400, 4404]) {
       const { world } = await live();
       world.socket.ends(code);
-      await settled();
-      const fetches = world.fetches;
-
-      await world.time.pass(600_000);
-      world.window.dispatchEvent(new Event("online"));
-      await settled();
-
-      assert.equal(world.status, "stopped");
-      assert.equal(world.sockets.length, 1);
-      assert.equal(world.fetches, fetches);
-      assert.equal(world.time.pending, 0);
+      await staysStopped(world, { sockets: 1, fetches: 1 });
     }
   });
 
-  test("not allowed asks once more by GET, which sends an ended session to the login", async () => {
+  test("not allowed asks by GET, and where that is let in tries once more before it stops for good", async () => {
     const { world } = await live();
-
     world.socket.ends(4401);
     await settled();
-
     assert.equal(world.fetches, 2);
+    await world.time.pass(500);
+    assert.equal(world.sockets.length, 2);
+
+    world.socket.ends(4401);
+
+    await staysStopped(world, { sockets: 2, fetches: 2 });
+  });
+
+  test("a GET that fails after the watch was stopped changes nothing", async () => {
+    const { world, watch } = await live();
+    let fail;
+    world.answer = () => new Promise((_, reject) => (fail = reject));
+    watch.refetch();
+
+    watch.stop();
+    fail({ status: 0 });
+
+    await staysStopped(world, { sockets: 1, fetches: 2 });
+  });
+
+  test("a token that runs out again and again is no reason to stop", async () => {
+    const { world } = await live();
+
+    for (let rev = 2; rev < 6; rev += 1) {
+      world.socket.ends(4401);
+      await world.time.pass(500);
+      world.socket.says(frame(rev));
+    }
+
+    assert.equal(world.status, "live");
+    assert.equal(revs(world).at(-1), 5);
+  });
+
+  test("not allowed by socket and by GET stops the watch for good", async () => {
+    const { world } = await live();
+    world.answer = () => Promise.reject(Object.assign(new Error("who?"), { status: 401 }));
+
+    world.socket.ends(4401);
+
+    await staysStopped(world, { sockets: 1, fetches: 2 });
+  });
+
+  test("a socket that brings no first frame within ten seconds is given up", async () => {
+    const { world } = await watching();
+
+    await world.time.pass(9_999);
+    assert.equal(world.socket.closed, false);
+    await world.time.pass(1);
+    assert.equal(world.socket.closed, true);
+    await world.time.pass(500);
+
+    assert.equal(world.sockets.length, 2);
   });
 
   test("a socket whose address cannot be made is tried again", async () => {
     const { world } = await watching((w) => {
-      w.deps.socketUrl = async () => {
+      w.socketUrl = async () => {
         throw new Error("offline");
       };
     });
-    world.deps.socketUrl = async () => "ws://here/again";
+    world.socketUrl = async () => "ws://here/again";
 
     await world.time.pass(500);
 
@@ -210,126 +243,5 @@ describe("reconnecting", () => {
 
     assert.equal(world.sockets.length, 1);
     assert.equal(world.status, "live");
-  });
-});
-
-describe("polling", () => {
-  test("while the socket is down the state is fetched every few seconds, and no more once it is up", async () => {
-    const { world } = await watching();
-    world.socket.ends(1006);
-    world.answer = async () => ({ rev: 4 });
-
-    await world.time.pass(6_000);
-    assert.equal(revs(world).at(-1), 4);
-    assert.equal(world.status, "polling");
-
-    world.socket.says(frame(5));
-    const fetches = world.fetches;
-    await world.time.pass(30_000);
-    assert.equal(world.fetches, fetches);
-  });
-
-  test("a page nobody looks at does not poll", async () => {
-    const { world } = await watching();
-    world.socket.ends(1006);
-    world.document.hidden = true;
-    const fetches = world.fetches;
-
-    await world.time.pass(40_000);
-
-    assert.equal(world.fetches, fetches);
-  });
-
-  test("no network is told, and so is its return", async () => {
-    const { world } = await watching((w) => {
-      w.answer = async () => {
-        throw new Error("network");
-      };
-    });
-    assert.equal(world.status, "offline");
-    world.answer = async () => ({ rev: 1 });
-
-    await world.time.pass(6_000);
-
-    assert.equal(world.status, "polling");
-    assert.deepEqual(revs(world), [1]);
-  });
-
-  test("an order that does not exist stops everything", async () => {
-    const { world } = await watching((w) => {
-      w.answer = async () => {
-        throw Object.assign(new Error("gone"), { status: 404 });
-      };
-    });
-
-    assert.equal(world.status, "stopped");
-    assert.equal(world.time.pending, 0);
-    assert.equal(world.socket.closed, true);
-  });
-});
-
-describe("waking", () => {
-  const signs = {
-    "the page is seen again": (world) => world.document.dispatchEvent(new Event("visibilitychange")),
-    "the page comes back from the cache": (world) => world.window.dispatchEvent(new Event("pageshow")),
-    "the network is back": (world) => world.window.dispatchEvent(new Event("online")),
-  };
-
-  for (const [sign, happens] of Object.entries(signs)) {
-    test(`when ${sign}, the state is fetched and a dead socket replaced at once`, async () => {
-      const { world } = await live(2);
-      world.time.sleep(600_000);
-      world.answer = async () => ({ rev: 9 });
-
-      happens(world);
-      await settled();
-
-      assert.equal(revs(world).at(-1), 9);
-      assert.equal(world.sockets[0].closed, true);
-      assert.equal(world.sockets.length, 2);
-    });
-  }
-
-  test("a socket heard a moment ago is kept", async () => {
-    const { world } = await live(2);
-
-    world.window.dispatchEvent(new Event("pageshow"));
-    await settled();
-
-    assert.equal(world.sockets.length, 1);
-    assert.equal(world.fetches, 2);
-  });
-
-  test("waking does not wait for the back-off", async () => {
-    const { world } = await live(2);
-    world.socket.ends(1012, '{"delay_ms":30000}');
-
-    world.window.dispatchEvent(new Event("online"));
-    await settled();
-    assert.equal(world.sockets.length, 2);
-    await world.time.pass(40_000);
-
-    assert.equal(world.sockets.length, 2);
-  });
-
-  test("a page that is hidden wakes nothing", async () => {
-    const { world } = await live(2);
-    world.document.hidden = true;
-
-    world.document.dispatchEvent(new Event("visibilitychange"));
-    await settled();
-
-    assert.equal(world.fetches, 1);
-  });
-
-  test("a page that goes into the back cache closes its socket and opens one on return", async () => {
-    const { world } = await live(2);
-
-    world.window.dispatchEvent(new Event("pagehide"));
-    assert.equal(world.socket.closed, true);
-    world.window.dispatchEvent(new Event("pageshow"));
-    await settled();
-
-    assert.equal(world.sockets.length, 2);
   });
 });
