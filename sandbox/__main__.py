@@ -9,9 +9,17 @@ import sys
 from pathlib import Path
 
 from sandbox.app import start
+from sandbox.world import REFUND_AFTER_S
 
 
-async def serve(*, host: str, port: int, data_dir: Path | None, until_stdin_closes: bool) -> None:
+async def serve(
+    *,
+    host: str,
+    port: int,
+    data_dir: Path | None,
+    until_stdin_closes: bool,
+    refund_after_s: float = REFUND_AFTER_S,
+) -> None:
     """
     Run until SIGINT or SIGTERM or, if asked, until whoever holds the other end of standard input is gone.
 
@@ -22,7 +30,7 @@ async def serve(*, host: str, port: int, data_dir: Path | None, until_stdin_clos
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    sandbox = await start(host=host, port=port, data_dir=data_dir)
+    sandbox = await start(host=host, port=port, data_dir=data_dir, refund_after_s=refund_after_s)
     if until_stdin_closes:
         stdin = sys.stdin.fileno()
         loop.add_reader(stdin, lambda: None if os.read(stdin, 64) else ended.set())
@@ -41,6 +49,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--data-dir", type=Path, help="remember everything here; otherwise memory only")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end when whoever started it is gone")
+    parser.add_argument(
+        "--refund-after-s", type=float, default=REFUND_AFTER_S, help="how long a refund is on its way (%(default)s s)"
+    )
     asked = parser.parse_args()
     try:
         asyncio.run(serve(**vars(asked)))

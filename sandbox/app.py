@@ -13,8 +13,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from sandbox import cashier, control, oauth, pages, pay_api
-from sandbox.world import World, build_world
+from sandbox import bill_api, cashier, control, oauth, pages, pay_api, refund_api
+from sandbox.world import REFUND_AFTER_S, World, build_world
 
 _HERE: Final = Path(__file__).parent
 _MAX_REQUEST_BYTES: Final = 1024 * 1024
@@ -36,20 +36,23 @@ class Sandbox:
         await self._server.close_all_connections()
 
 
-async def start(*, host: str = "127.0.0.1", port: int = 0, data_dir: Path | None = None) -> Sandbox:
+async def start(
+    *, host: str = "127.0.0.1", port: int = 0, data_dir: Path | None = None, refund_after_s: float = REFUND_AFTER_S
+) -> Sandbox:
     """
     Return a simulator that is listening.
 
     Args:
         port: 0 takes any free one.
         data_dir: Where it remembers everything over a restart, kill -9 included; None forgets with the process.
+        refund_after_s: How long an accepted refund is on its way, by the simulator's clock.
 
     Raises:
         OSError: The port is taken.
     """
     await anyio.lowlevel.checkpoint()  # loads what httpx waits with, so that the first notify is not late
     sockets = bind_sockets(port, host)
-    world = build_world(data_dir)
+    world = build_world(data_dir, refund_after_s=refund_after_s)
     server = HTTPServer(make_app(world), max_body_size=_MAX_REQUEST_BYTES)
     server.add_sockets(sockets)
     world.notifier.resume()
@@ -65,6 +68,9 @@ def make_app(world: World) -> Application:
             (r"/pay/unifiedorder", pay_api.UnifiedOrderHandler, _call(world, "unifiedorder", "unifiedorder")),
             (r"/pay/orderquery", pay_api.OrderQueryHandler, _call(world, "orderquery", "orderquery")),
             (r"/pay/closeorder", pay_api.CloseOrderHandler, _call(world, "closeorder", "closeorder")),
+            (r"/secapi/pay/refund", refund_api.RefundHandler, _call(world, "refund", "refund")),
+            (r"/pay/refundquery", refund_api.RefundQueryHandler, _call(world, "refundquery", "refundquery")),
+            (r"/pay/downloadbill", bill_api.DownloadBillHandler, _call(world, "downloadbill", "downloadbill")),
             (r"/connect/oauth2/authorize", oauth.AuthorizeHandler, known),
             (r"/sns/oauth2/access_token", oauth.AccessTokenHandler, _call(world, "access_token", "oauth")),
             (r"/sns/userinfo", oauth.UserInfoHandler, _call(world, "userinfo", "oauth")),

@@ -7,7 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from sandbox import signing
-from sandbox.ledger import Order, OrderRefused, PayRefused
+from sandbox.ledger import PayRefused
+from sandbox.order import Order, OrderRefused
 from sandbox.web import Handler
 from sandbox.world import World
 

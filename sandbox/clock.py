@@ -49,6 +49,11 @@ def beijing_time(at_ms: float) -> str:
     return datetime.fromtimestamp(at_ms / 1000, BEIJING).strftime(_BEIJING_FORMAT)
 
 
+def beijing_timestamp(at_ms: float) -> str:
+    """Write Unix milliseconds as refunds and bills do: yyyy-MM-dd HH:mm:ss at UTC+8."""
+    return datetime.fromtimestamp(at_ms / 1000, BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def read_beijing_time(text: str) -> float:
     """
     Return the Unix milliseconds of yyyyMMddHHmmss at UTC+8.

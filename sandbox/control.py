@@ -7,12 +7,13 @@ from tornado.web import HTTPError
 
 from sandbox.cashier import OUTCOMES, err_msg
 from sandbox.clock import beijing_time
-from sandbox.faults import NOTIFY_TARGET, OAUTH_TARGET, PAY_TARGETS, BadFault
-from sandbox.ledger import Order, OrderRefused, PayRefused
+from sandbox.fault_kinds import KINDS
+from sandbox.faults import BadFault
+from sandbox.ledger import PayRefused
+from sandbox.order import Order, OrderRefused, Refund
 from sandbox.order_rules import is_loopback
 from sandbox.web import Handler
 
-_TARGETS: Final = (NOTIFY_TARGET, OAUTH_TARGET, *PAY_TARGETS)
 MAX_ADVANCE_S: Final = 400 * 24 * 3600
 
 
@@ -83,7 +84,13 @@ class PayHandler(ControlHandler):
 class LedgerHandler(ControlHandler):
     def get(self) -> None:
         now_ms = self.world.clock.now_ms()
-        self.answer({"orders": [_line(order, now_ms) for order in self.world.ledger], "refunds": []})
+        ledger = self.world.ledger
+        self.answer(
+            {
+                "orders": [_line(order, now_ms) for order in ledger],
+                "refunds": [_refund_line(order, refund, now_ms) for order in ledger for refund in order.refunds],
+            }
+        )
 
 
 class FaultsHandler(ControlHandler):
@@ -101,8 +108,8 @@ class FaultsHandler(ControlHandler):
 
     def delete(self) -> None:
         target = self.get_query_argument("target", None)
-        if target is not None and target not in _TARGETS:
-            raise ControlError(400, "bad_fault", f"target: must be one of {', '.join(_TARGETS)}")
+        if target is not None and target not in KINDS:
+            raise ControlError(400, "bad_fault", f"target: must be one of {', '.join(KINDS)}")
         self.world.faults.clear(target)
         self.get()
 
@@ -138,7 +145,7 @@ class UsersHandler(ControlHandler):
         base = f"{self.request.protocol}://{self.request.host}/_sim/avatar"
         self.answer(
             [
-                {"openid": user.openid, "nickname": user.nickname, "headimgurl": f"{base}/{user.openid}.svg"}
+                {"openid": user.openid, "nickname": user.nickname, "headimgurl": f"{base}/{user.avatar}.svg"}
                 for user in self.world.users
             ]
         )
@@ -154,3 +161,12 @@ def _line(order: Order, now_ms: float) -> dict[str, object]:
     if order.transaction_id:
         line |= {"transaction_id": order.transaction_id, "time_end": beijing_time(order.paid_at_ms)}
     return line
+
+
+def _refund_line(order: Order, refund: Refund, now_ms: float) -> dict[str, object]:
+    return {
+        "out_refund_no": refund.out_refund_no,
+        "out_trade_no": order.out_trade_no,
+        "refund_fee": refund.refund_fee,
+        "refund_status": refund.status(now_ms),
+    }

@@ -1,73 +1,18 @@
 """
 What can be made to go wrong: a target, a kind, how many times, and the kind's parameters.
 
-Notify kinds `forge` and `probe` are signed wrongly: a forged one stands in for WeChat's and so never counts as
-delivered, a probe goes ahead of the true one. Content kinds (`amount`, `appid`, …) are signed rightly and count as
-delivered when answered SUCCESS. Of the API kinds, `fail_before`, `status` and `error` leave the call without effect;
-all others spoil only its answer.
+Notify kinds `forge`, `bad_padding` and `probe` are signed or encrypted wrongly: a forged one stands in for WeChat's and
+so never counts as delivered, a probe goes ahead of the true one. Content kinds (`amount`, `appid`, …) are signed or
+encrypted rightly and count as delivered when answered SUCCESS. Of the API kinds, `fail_before`, `status` and `error`
+leave the call without effect; `outcome` says how an accepted refund is to end; bill kinds (`missing`, `extra`, …) make
+one bill differ from the ledger; all others spoil only the answer.
 """
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-NOTIFY_TARGET: Final = "notify"
-PAY_TARGETS: Final = ("unifiedorder", "orderquery", "closeorder")
-OAUTH_TARGET: Final = "oauth"
-
-Parameters = Mapping[str, tuple[type, ...]]
-
-_NUMBER: Final = (int, float)
-_WORDS: Final = (str,)
-_WORDS_OR_FEN: Final = (str, int)
-
-# kind -> (required parameters, optional parameters)
-_NOTIFY_KINDS: Final[Mapping[str, tuple[Parameters, Parameters]]] = {
-    "drop": ({}, {}),
-    "delay": ({"delay_s": _NUMBER}, {}),
-    "duplicate": ({"n": (int,)}, {}),
-    "reorder": ({}, {}),
-    "forge": ({}, {}),
-    "probe": ({}, {}),
-    "amount": ({}, {"total_fee": _WORDS_OR_FEN}),
-    "appid": ({}, {"appid": _WORDS}),
-    "mch_id": ({}, {"mch_id": _WORDS}),
-    "openid": ({}, {"openid": _WORDS}),
-    "out_trade_no": ({}, {"out_trade_no": _WORDS}),
-    "unknown_fields": ({}, {}),
-    "coupon": ({}, {"coupon_fee": (int,)}),
-    "sign_type": ({}, {"sign_type": _WORDS}),
-}
-_API_KINDS: Final[Mapping[str, tuple[Parameters, Parameters]]] = {
-    "fail_before": ({}, {}),
-    "fail_after": ({}, {}),
-    "status": ({"status": (int,)}, {}),
-    "garbage": ({}, {}),
-    "oversize": ({}, {}),
-    "slow": ({"delay_s": _NUMBER}, {}),
-    "error": ({"code": _WORDS}, {"message": _WORDS}),
-}
-_OAUTH_KINDS: Final[Mapping[str, tuple[Parameters, Parameters]]] = {
-    **_API_KINDS,
-    "error": ({"code": (int,)}, {"message": _WORDS}),  # an errcode is a number
-}
-_SIGNED_API_KINDS: Final[Mapping[str, tuple[Parameters, Parameters]]] = {
-    **_API_KINDS,
-    "bad_sign": ({}, {}),
-    "unsigned": ({}, {}),
-}
-_KINDS: Final[Mapping[str, Mapping[str, tuple[Parameters, Parameters]]]] = {
-    NOTIFY_TARGET: _NOTIFY_KINDS,
-    OAUTH_TARGET: _OAUTH_KINDS,
-    **dict.fromkeys(PAY_TARGETS, _SIGNED_API_KINDS),
-}
-_LIMITS: Final[Mapping[str, tuple[float, float]]] = {
-    "times": (0, 1_000_000),
-    "delay_s": (0, 7 * 24 * 3600),
-    "n": (2, 1000),
-    "status": (200, 599),
-    "coupon_fee": (0, 10**9),
-}
+from sandbox.fault_kinds import CHOICES, KINDS, LIMITS, Parameters
 
 
 class BadFault(ValueError):
@@ -129,9 +74,9 @@ class Faults:
 
 
 def _read_fault(body: Mapping[str, Any]) -> Fault:
-    target = _known(body, "target", _KINDS)
-    kind = _known(body, "kind", _KINDS[target])
-    required, optional = _KINDS[target][kind]
+    target = _known(body, "target", KINDS)
+    kind = _known(body, "kind", KINDS[target])
+    required, optional = KINDS[target][kind]
     allowed = {**required, **optional, "times": (int,)}
     parameters = {name: value for name, value in body.items() if name not in ("target", "kind")}
     for name in required:
@@ -156,6 +101,8 @@ def _check(name: str, value: Any, allowed: Parameters) -> None:
     # A bool is an int to Python, never to the person who wrote the request.
     if isinstance(value, bool) or not isinstance(value, allowed[name]):
         raise BadFault(name, f"must be {' or '.join(kind.__name__ for kind in allowed[name])}")
-    low, high = _LIMITS.get(name, (-math.inf, math.inf))
+    if name in CHOICES and value not in CHOICES[name]:
+        raise BadFault(name, f"must be one of {', '.join(CHOICES[name])}")
+    low, high = LIMITS.get(name, (-math.inf, math.inf))
     if isinstance(value, int | float) and not low <= value <= high:
         raise BadFault(name, f"must be between {low:g} and {high:g}")

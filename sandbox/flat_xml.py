@@ -31,10 +31,10 @@ def read(body: bytes) -> dict[str, str]:
     return _Reader().read(body)
 
 
-def write(fields: Mapping[str, str]) -> bytes:
+def write(fields: Mapping[str, str], *, root: str = "xml") -> bytes:
     """Return the document, every value wrapped in CDATA."""
     inner = "".join(f"<{name}>{_cdata(value)}</{name}>" for name, value in fields.items())
-    return f"<xml>{inner}</xml>".encode()
+    return f"<{root}>{inner}</{root}>".encode()
 
 
 def _cdata(text: str) -> str:

@@ -15,10 +15,11 @@ class Call(msgspec.Struct, omit_defaults=True):
     api: str
     answer: str
     out_trade_no: str = ""
+    out_refund_no: str = ""
 
 
 class SentNotify(msgspec.Struct, omit_defaults=True):
-    """`nth` counts WeChat's attempts from 1; `status` is None when no HTTP answer came."""
+    """`nth` counts WeChat's attempts from 1; `status` is None when no HTTP answer came. Pay notifies have no refund."""
 
     out_trade_no: str
     nth: int
@@ -27,6 +28,7 @@ class SentNotify(msgspec.Struct, omit_defaults=True):
     status: int | None
     answer: str
     fault: str = ""
+    out_refund_no: str = ""
 
 
 class Journal:

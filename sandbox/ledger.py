@@ -1,10 +1,11 @@
 """
 The orders and the money: the oracle every money test is held against.
 
-    (no order) ──unifiedorder──> NOTPAY ──pay──> SUCCESS
+    (no order) ──unifiedorder──> NOTPAY ──pay──> SUCCESS ──refund──> REFUND
                                    └──closeorder / 7 days──> CLOSED
 
-A passed time_expire only stops paying: the state stays NOTPAY until somebody closes.
+A passed time_expire only stops paying: the state stays NOTPAY until somebody closes. A refund that is on its way has
+left SUCCESS already; one that ends as REFUNDCLOSE gives the state and the money back.
 """
 
 import secrets
@@ -13,68 +14,15 @@ from typing import Final
 
 import msgspec
 
-from sandbox.clock import Clock, beijing_time, read_beijing_time
+from sandbox.clock import Clock, beijing_time
+from sandbox.order import Order, OrderRefused, Refund
 from sandbox.records import Records
+from sandbox.refund_rules import DEFAULT_ACCOUNT, check_refundable, check_repeat
 
-PREPAY_LIFE_MS: Final = 2 * 3600 * 1000
-ORDER_LIFE_MS: Final = 7 * 24 * 3600 * 1000
 CLOSE_NOT_BEFORE_MS: Final = 5 * 60 * 1000
 
 # Everything else must be the same when an order is sent again.
 _FRESH_EACH_TIME: Final = frozenset({"nonce_str", "sign"})
-
-
-class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`asked` holds the unifiedorder parameters that re-entry compares; `number` counts orders from 1."""
-
-    number: int
-    asked: dict[str, str]
-    created_at_ms: float
-    prepay_id: str
-    prepay_at_ms: float
-    transaction_id: str = ""
-    paid_at_ms: float = 0.0
-    closed: bool = False
-
-    @property
-    def out_trade_no(self) -> str:
-        return self.asked["out_trade_no"]
-
-    @property
-    def openid(self) -> str:
-        return self.asked["openid"]
-
-    @property
-    def total_fee(self) -> int:
-        """In fen."""
-        return int(self.asked["total_fee"])
-
-    @property
-    def sign_type(self) -> str:
-        return self.asked.get("sign_type") or "MD5"
-
-    def trade_state(self, now_ms: float) -> str:
-        if self.transaction_id:
-            return "SUCCESS"
-        if self.closed or now_ms >= self.created_at_ms + ORDER_LIFE_MS:
-            return "CLOSED"
-        return "NOTPAY"
-
-    def is_past_time_expire(self, now_ms: float) -> bool:
-        time_expire = self.asked.get("time_expire")
-        return bool(time_expire) and now_ms > read_beijing_time(str(time_expire))
-
-    def is_prepay_valid(self, now_ms: float) -> bool:
-        return now_ms < self.prepay_at_ms + PREPAY_LIFE_MS
-
-
-class OrderRefused(Exception):
-    """The business answer is no; `code` and `message` are WeChat's."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code, message)
-        self.code = code
-        self.message = message
 
 
 class PayRefused(OrderRefused):
@@ -84,13 +32,16 @@ class PayRefused(OrderRefused):
 class Ledger:
     """Every change is recorded before the method returns."""
 
-    def __init__(self, records: Records, clock: Clock) -> None:
+    def __init__(self, records: Records, clock: Clock, *, refund_after_s: float) -> None:
         self._records = records
         self._clock = clock
-        kept = sorted((order for _, order in records.all("order", Order)), key=lambda order: order.number)
-        self._orders = {order.out_trade_no: order for order in kept}
-        self._numbers = {order.prepay_id: order.out_trade_no for order in kept}
-        self._numbers |= {order.transaction_id: order.out_trade_no for order in kept if order.transaction_id}
+        self._refund_after_ms = refund_after_s * 1000
+        self._orders: dict[str, Order] = {}
+        self._numbers: dict[str, str] = {}  # prepay_id, transaction_id -> out_trade_no
+        self._refunded: dict[str, str] = {}  # out_refund_no -> out_trade_no
+        self._refund_ids: dict[str, str] = {}  # refund_id -> out_refund_no
+        for order in sorted((order for _, order in records.all("order", Order)), key=lambda order: order.number):
+            self._index(order)
 
     def __iter__(self) -> Iterator[Order]:
         return iter(self._orders.values())
@@ -157,10 +108,9 @@ class Ledger:
             PayRefused: With the message of WeChat's client.
         """
         now_ms = self._clock.now_ms()
-        state = order.trade_state(now_ms)
-        if state == "SUCCESS":
+        if order.transaction_id:
             raise PayRefused("order_paid", "该订单已支付")
-        if state == "CLOSED":
+        if order.trade_state(now_ms) == "CLOSED":
             raise PayRefused("order_closed", "订单已关闭")
         if openid != order.openid:
             raise PayRefused("payer_mismatch", "下单账号与支付账号不一致")
@@ -180,20 +130,76 @@ class Ledger:
         now_ms = self._clock.now_ms()
         return self._keep(msgspec.structs.replace(order, transaction_id=_new_transaction_id(now_ms), paid_at_ms=now_ms))
 
+    def find_refund(self, *, refund_id: str = "", out_refund_no: str = "") -> tuple[Order, Refund]:
+        """
+        Return a refund by the first number given, and the order it belongs to.
+
+        Raises:
+            OrderRefused: REFUNDNOTEXIST.
+        """
+        number = self._refund_ids.get(refund_id, "") if refund_id else out_refund_no
+        if not self.knows_refund(number):
+            raise OrderRefused("REFUNDNOTEXIST", "退款订单查询失败")
+        order = self._orders[self._refunded[number]]
+        return order, order.refund(number)
+
+    def knows_refund(self, out_refund_no: str) -> bool:
+        return out_refund_no in self._refunded
+
+    def refund(self, parameters: Mapping[str, str], *, outcome: str) -> tuple[Order, Refund]:
+        """
+        Return the order with the accepted refund, or with the old one when the very same refund is asked for again.
+
+        Args:
+            parameters: In good form, see `check_refund_request`.
+            outcome: What becomes of it once it has been on its way for a while: SUCCESS, CHANGE or REFUNDCLOSE.
+
+        Raises:
+            OrderRefused: As `check_repeat` and `check_refundable`; nothing has moved.
+        """
+        order = self.find(
+            transaction_id=parameters.get("transaction_id", ""), out_trade_no=parameters.get("out_trade_no", "")
+        )
+        number = parameters["out_refund_no"]
+        fees = {name: int(parameters[name]) for name in ("total_fee", "refund_fee")}
+        if self.knows_refund(number):
+            first, before = self.find_refund(out_refund_no=number)
+            check_repeat(order, first, before, **fees)
+            return order, before
+        now_ms = self._clock.now_ms()
+        check_refundable(order, **fees, now_ms=now_ms)
+        new = Refund(
+            out_refund_no=number,
+            refund_id=_new_refund_id(now_ms),
+            refund_fee=fees["refund_fee"],
+            refund_account=parameters.get("refund_account") or DEFAULT_ACCOUNT,
+            asked_at_ms=now_ms,
+            settles_at_ms=now_ms + self._refund_after_ms,
+            outcome=outcome,
+            notify_url=parameters.get("notify_url", ""),
+        )
+        return self._keep(msgspec.structs.replace(order, refunds=(*order.refunds, new))), new
+
     def _refuse_unless_open(self, order: Order) -> None:
-        state = order.trade_state(self._clock.now_ms())
-        if state == "SUCCESS":
+        if order.transaction_id:
             raise OrderRefused("ORDERPAID", "该订单已支付")
-        if state == "CLOSED":
+        if order.trade_state(self._clock.now_ms()) == "CLOSED":
             raise OrderRefused("ORDERCLOSED", "订单已关闭")
 
     def _keep(self, order: Order) -> Order:
         self._records.put("order", order.out_trade_no, order)
-        self._orders[order.out_trade_no] = order
-        self._numbers[order.prepay_id] = order.out_trade_no
-        if order.transaction_id:
-            self._numbers[order.transaction_id] = order.out_trade_no
+        self._index(order)
         return order
+
+    def _index(self, order: Order) -> None:
+        number = order.out_trade_no
+        self._orders[number] = order
+        self._numbers[order.prepay_id] = number
+        if order.transaction_id:
+            self._numbers[order.transaction_id] = number
+        for refund in order.refunds:
+            self._refunded[refund.out_refund_no] = number
+            self._refund_ids[refund.refund_id] = refund.out_refund_no
 
 
 def _new_prepay_id(now_ms: float) -> str:
@@ -202,3 +208,7 @@ def _new_prepay_id(now_ms: float) -> str:
 
 def _new_transaction_id(now_ms: float) -> str:
     return f"4200{secrets.randbelow(10**6):06}{beijing_time(now_ms)[:8]}{secrets.randbelow(10**10):010}"
+
+
+def _new_refund_id(now_ms: float) -> str:
+    return f"5030{secrets.randbelow(10**6):06}{beijing_time(now_ms)[:8]}{secrets.randbelow(10**10):010}"

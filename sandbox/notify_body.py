@@ -1,13 +1,15 @@
 """The pay notify's document, true or bent by a fault. Pure but for the nonce."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from sandbox import flat_xml, signing
 from sandbox.clock import beijing_time
+from sandbox.fault_kinds import NOTIFY_TARGET
 from sandbox.faults import Fault
-from sandbox.ledger import Order
 from sandbox.merchant import Merchant
+from sandbox.order import Order
 
 Fields = dict[str, str]
 
@@ -18,44 +20,53 @@ FOREIGN_OUT_TRADE_NO: Final = "FOREIGN0000000000000000001"
 _COUPON_FEN: Final = 1
 
 
-def notify_body(order: Order, merchant: Merchant, fault: Fault | None = None) -> bytes:
-    """Return the document for one sending, signed by the order's sign type with the merchant's key."""
-    fields = _true_fields(order, merchant)
-    if fault is not None and fault.kind in _BENT:
-        _BENT[fault.kind](fields, fault)
-    said = fields.get("sign_type")
-    sign_type = said if said in signing.SIGN_TYPES else order.sign_type
-    return flat_xml.write({**fields, "sign": signing.sign(fields, merchant.api_key, sign_type)})
+@dataclass(frozen=True)
+class PayNotice:
+    order: Order
+    merchant: Merchant
+    target: str = NOTIFY_TARGET
 
+    @property
+    def url(self) -> str:
+        return self.order.asked["notify_url"]
 
-def missigned_body(order: Order, merchant: Merchant) -> bytes:
-    """Return a document whose signature has the right length and was made without the merchant's key."""
-    fields = _true_fields(order, merchant)
-    return flat_xml.write({**fields, "sign": signing.sign(fields, signing.nonce(), order.sign_type)})
+    def body(self, fault: Fault | None = None) -> bytes:
+        """Return the document for one sending, signed by the order's sign type with the merchant's key."""
+        fields = self._fields()
+        if fault is not None and fault.kind in _BENT:
+            _BENT[fault.kind](fields, fault)
+        said = fields.get("sign_type")
+        sign_type = said if said in signing.SIGN_TYPES else self.order.sign_type
+        return flat_xml.write({**fields, "sign": signing.sign(fields, self.merchant.api_key, sign_type)})
 
+    def forged_body(self, fault: Fault) -> bytes:
+        """Return a document whose signature has the right length and was made without the merchant's key."""
+        fields = self._fields()
+        return flat_xml.write({**fields, "sign": signing.sign(fields, signing.nonce(), self.order.sign_type)})
 
-def _true_fields(order: Order, merchant: Merchant) -> Fields:
-    fields = {
-        "return_code": "SUCCESS",
-        "appid": merchant.appid,
-        "mch_id": merchant.mch_id,
-        "device_info": order.asked.get("device_info", ""),
-        "nonce_str": signing.nonce(),
-        "sign_type": order.asked.get("sign_type", ""),
-        "result_code": "SUCCESS",
-        "openid": order.openid,
-        "is_subscribe": "N",
-        "trade_type": order.asked["trade_type"],
-        "bank_type": "OTHERS",
-        "total_fee": str(order.total_fee),
-        "fee_type": "CNY",
-        "cash_fee": str(order.total_fee),
-        "transaction_id": order.transaction_id,
-        "out_trade_no": order.out_trade_no,
-        "attach": order.asked.get("attach", ""),
-        "time_end": beijing_time(order.paid_at_ms),
-    }
-    return {name: value for name, value in fields.items() if value}
+    def _fields(self) -> Fields:
+        order = self.order
+        fields = {
+            "return_code": "SUCCESS",
+            "appid": self.merchant.appid,
+            "mch_id": self.merchant.mch_id,
+            "device_info": order.asked.get("device_info", ""),
+            "nonce_str": signing.nonce(),
+            "sign_type": order.asked.get("sign_type", ""),
+            "result_code": "SUCCESS",
+            "openid": order.openid,
+            "is_subscribe": "N",
+            "trade_type": order.asked["trade_type"],
+            "bank_type": "OTHERS",
+            "total_fee": str(order.total_fee),
+            "fee_type": "CNY",
+            "cash_fee": str(order.total_fee),
+            "transaction_id": order.transaction_id,
+            "out_trade_no": order.out_trade_no,
+            "attach": order.asked.get("attach", ""),
+            "time_end": beijing_time(order.paid_at_ms),
+        }
+        return {name: value for name, value in fields.items() if value}
 
 
 def _bend_amount(fields: Fields, fault: Fault) -> None:

@@ -96,7 +96,7 @@ class SnsHandler(WeChatCallHandler):
         """
         raise NotImplementedError
 
-    def perform(self, fault_kind: str) -> Answer:
+    def perform(self) -> Answer:
         try:
             return Answer(msgspec.json.encode(self.act()), "ok")
         except LoginRefused as refused:
@@ -149,7 +149,7 @@ class UserInfoHandler(SnsHandler):
             "city": "",
             "province": "",
             "country": "",
-            "headimgurl": f"{self.request.protocol}://{self.request.host}/_sim/avatar/{user.openid}.svg",
+            "headimgurl": f"{self.request.protocol}://{self.request.host}/_sim/avatar/{user.avatar}.svg",
             "privilege": [],
         }
 

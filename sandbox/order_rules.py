@@ -1,4 +1,4 @@
-"""What WeChat demands of each field of a unified order. Pure."""
+"""What WeChat demands of each field of a unified order, and how long any call's fields may be. Pure."""
 
 import ipaddress
 import re
@@ -33,6 +33,13 @@ MAX_LENGTHS: Final[Mapping[str, int]] = {
     "receipt": 8,
     "profit_sharing": 16,
     "scene_info": 256,
+    "transaction_id": 32,
+    "out_refund_no": 64,
+    "refund_id": 32,
+    "refund_fee": 10,
+    "refund_fee_type": 8,
+    "refund_desc": 80,
+    "refund_account": 30,
 }
 REQUIRED: Final = ("body", "out_trade_no", "total_fee", "spbill_create_ip", "notify_url", "trade_type")
 TIME_EXPIRE_LEAD_MS: Final = 60 * 1000
@@ -107,7 +114,7 @@ def _is_beijing_time(text: str) -> bool:
     return True
 
 
-def _is_notify_url(text: str) -> bool:
+def is_notify_url(text: str) -> bool:
     """Absolute, no query, no fragment, no login; http and a port are for loopback alone."""
     try:
         url = urlsplit(text)
@@ -132,7 +139,7 @@ _FORMS: Final[Mapping[str, Callable[[str], object]]] = {
     "spbill_create_ip": _is_ip,
     "time_start": _is_beijing_time,
     "time_expire": _is_beijing_time,
-    "notify_url": _is_notify_url,
+    "notify_url": is_notify_url,
     "fee_type": "CNY".__eq__,
     "trade_type": frozenset({"JSAPI", "NATIVE", "APP", "MWEB"}).__contains__,
     "limit_pay": "no_credit".__eq__,

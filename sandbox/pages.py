@@ -7,25 +7,32 @@ from tornado.web import StaticFileHandler
 from sandbox.users import avatar_svg
 from sandbox.web import Handler
 
-_NEWEST_ORDERS: Final = 20
+_NEWEST: Final = 20
 
 
 class HomeHandler(Handler):
     def get(self) -> None:
         now_ms = self.world.clock.now_ms()
         orders = list(self.world.ledger)
+        refunds = sorted(
+            ((order, refund, refund.status(now_ms)) for order in orders for refund in order.refunds),
+            key=lambda line: line[1].asked_at_ms,
+            reverse=True,
+        )
         self.render_page(
             "home.html",
             merchant=self.world.merchant,
             users=self.world.users.to_choose_from(),
-            orders=[(order, order.trade_state(now_ms)) for order in orders[: -_NEWEST_ORDERS - 1 : -1]],
+            orders=[(order, order.trade_state(now_ms)) for order in orders[: -_NEWEST - 1 : -1]],
             order_count=len(orders),
+            refunds=refunds[:_NEWEST],
+            refund_count=len(refunds),
         )
 
 
 class AvatarHandler(Handler):
-    def get(self, openid: str) -> None:
-        user = self.world.users.get(openid)
+    def get(self, avatar: str) -> None:
+        user = self.world.users.by_avatar(avatar)
         if user is None:
             self.send_error(404)
             return

@@ -7,15 +7,19 @@ result_code FAIL, signed by the request's own algorithm.
 
 from sandbox import flat_xml, signing
 from sandbox.clock import beijing_time
-from sandbox.ledger import Order, OrderRefused
+from sandbox.order import Order, OrderRefused
 from sandbox.order_rules import BadParameter, check_order, check_time_expire, require
 from sandbox.web import Answer, WeChatCallHandler
 
 Fields = dict[str, str]
 
 
-class _NotTrusted(Exception):
+class NotTrusted(Exception):
     """The transport answer is no; the text is return_msg."""
+
+
+class WronglySigned(NotTrusted):
+    """Not by this merchant's key, or changed on the way."""
 
 
 class PayApiHandler(WeChatCallHandler):
@@ -24,7 +28,7 @@ class PayApiHandler(WeChatCallHandler):
     content_type = "text/xml; charset=utf-8"
 
     def get(self) -> None:
-        self._send(_not_trusted("REQUIRE_POST_METHOD"))
+        self._send(not_trusted("REQUIRE_POST_METHOD"))
 
     async def post(self) -> None:
         await self.answer_call()
@@ -39,43 +43,50 @@ class PayApiHandler(WeChatCallHandler):
         """
         raise NotImplementedError
 
-    def perform(self, fault_kind: str) -> Answer:
+    def perform(self) -> Answer:
         try:
-            fields = self._trusted_fields()
-            return self._business_answer(fields, fault_kind)
-        except (flat_xml.BadXml, BadParameter, _NotTrusted) as error:
-            return _not_trusted(str(error))
+            fields = self.trusted_fields()
+            return self._business_answer(fields)
+        except (flat_xml.BadXml, BadParameter, NotTrusted) as error:
+            return not_trusted(str(error))
 
     def refuse(self, code: str | int, message: str) -> Answer:
         try:
-            fields = self._trusted_fields()
-        except (flat_xml.BadXml, BadParameter, _NotTrusted) as error:
-            return _not_trusted(str(error))
+            fields = self.trusted_fields()
+        except (flat_xml.BadXml, BadParameter, NotTrusted) as error:
+            return not_trusted(str(error))
         return self._seal(fields, _refusal(str(code), message))
 
-    def _trusted_fields(self) -> Fields:
+    def trusted_fields(self) -> Fields:
+        """
+        Return the request's fields once merchant and signature are right.
+
+        Raises:
+            BadXml, BadParameter, NotTrusted: Answered with return_code FAIL.
+        """
         fields = flat_xml.read(self.request.body)
         merchant = self.world.merchant
         require(fields, "appid", "mch_id", "nonce_str", "sign")
         if fields["mch_id"] != merchant.mch_id:
-            raise _NotTrusted("mch_id参数格式错误" if not fields["mch_id"].isdigit() else "MCHID_NOT_EXIST")
+            raise NotTrusted("mch_id参数格式错误" if not fields["mch_id"].isdigit() else "MCHID_NOT_EXIST")
         sign_type = fields.get("sign_type") or signing.MD5
         if sign_type not in signing.SIGN_TYPES:
-            raise _NotTrusted("sign_type参数格式错误")
+            raise NotTrusted("sign_type参数格式错误")
         if not signing.is_signed(fields, merchant.api_key, sign_type):
-            raise _NotTrusted("签名错误")
+            raise WronglySigned("签名错误")
         return fields
 
-    def _business_answer(self, fields: Fields, fault_kind: str) -> Answer:
+    def _business_answer(self, fields: Fields) -> Answer:
         try:
             if fields["appid"] != self.world.merchant.appid:
                 raise OrderRefused("APPID_MCHID_NOT_MATCH", "appid和mch_id不匹配")
             own = {"result_code": "SUCCESS", **self.act(fields)}
         except OrderRefused as refused:
             own = _refusal(refused.code, refused.message)
-        return self._seal(fields, own, fault_kind)
+        return self._seal(fields, own)
 
-    def _seal(self, asked: Fields, own: Fields, fault_kind: str = "") -> Answer:
+    def _seal(self, asked: Fields, own: Fields) -> Answer:
+        fault_kind = self.fault.kind if self.fault else ""
         fields = {
             "return_code": "SUCCESS",
             "return_msg": "OK",
@@ -90,7 +101,8 @@ class PayApiHandler(WeChatCallHandler):
             key = signing.nonce() if fault_kind == "bad_sign" else self.world.merchant.api_key
             fields["sign"] = signing.sign(fields, key, asked.get("sign_type") or signing.MD5)
         summary = own.get("err_code", "SUCCESS")
-        return Answer(flat_xml.write(fields), summary, out_trade_no=asked.get("out_trade_no", ""))
+        numbers = {name: asked.get(name, "") for name in ("out_trade_no", "out_refund_no")}
+        return Answer(flat_xml.write(fields), summary, **numbers)
 
 
 class UnifiedOrderHandler(PayApiHandler):
@@ -113,7 +125,8 @@ class OrderQueryHandler(PayApiHandler):
         order = self.world.ledger.find(
             transaction_id=fields.get("transaction_id", ""), out_trade_no=fields.get("out_trade_no", "")
         )
-        return _paid(order) if order.transaction_id else _unpaid(order, order.trade_state(self.world.clock.now_ms()))
+        trade_state = order.trade_state(self.world.clock.now_ms())
+        return _paid(order, trade_state) if order.transaction_id else _unpaid(order, trade_state)
 
 
 class CloseOrderHandler(PayApiHandler):
@@ -132,13 +145,13 @@ def _unpaid(order: Order, trade_state: str) -> Fields:
     }
 
 
-def _paid(order: Order) -> Fields:
+def _paid(order: Order, trade_state: str) -> Fields:
     return {
         "device_info": order.asked.get("device_info", ""),
         "openid": order.openid,
         "is_subscribe": "N",
         "trade_type": order.asked["trade_type"],
-        "trade_state": "SUCCESS",
+        "trade_state": trade_state,
         "bank_type": "OTHERS",
         "total_fee": str(order.total_fee),
         "fee_type": "CNY",
@@ -148,7 +161,7 @@ def _paid(order: Order) -> Fields:
         "out_trade_no": order.out_trade_no,
         "attach": order.asked.get("attach", ""),
         "time_end": beijing_time(order.paid_at_ms),
-        "trade_state_desc": "支付成功",
+        "trade_state_desc": "订单发生过退款" if trade_state == "REFUND" else "支付成功",
     }
 
 
@@ -156,5 +169,6 @@ def _refusal(code: str, message: str) -> Fields:
     return {"result_code": "FAIL", "err_code": code, "err_code_des": message}
 
 
-def _not_trusted(message: str) -> Answer:
+def not_trusted(message: str) -> Answer:
+    """Return the unsigned answer to a request that cannot be trusted or read."""
     return Answer(flat_xml.write({"return_code": "FAIL", "return_msg": message}), message)

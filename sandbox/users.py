@@ -18,6 +18,11 @@ class User(msgspec.Struct, frozen=True):
     openid: str
     nickname: str
 
+    @property
+    def avatar(self) -> str:
+        """The name of the picture; like WeChat's own it does not tell the openid, because anybody may see it."""
+        return hashlib.sha256(b"avatar:" + self.openid.encode()).hexdigest()[:16]
+
 
 class Users:
     """An openid is derived from appid and name, so the same persona stays the same person."""
@@ -26,6 +31,7 @@ class Users:
         self._records = records
         self._appid = appid
         self._by_openid = dict(records.all("user", User))
+        self._by_avatar = {user.avatar: user for user in self._by_openid.values()}
         for name in DEFAULT_PERSONAS:
             self.by_persona(name)
 
@@ -34,6 +40,9 @@ class Users:
 
     def get(self, openid: str) -> User | None:
         return self._by_openid.get(openid)
+
+    def by_avatar(self, avatar: str) -> User | None:
+        return self._by_avatar.get(avatar)
 
     def by_persona(self, name: str) -> User:
         """
@@ -47,8 +56,9 @@ class Users:
             raise ValueError(name)
         openid = _openid(self._appid, nickname)
         if openid not in self._by_openid:
-            self._by_openid[openid] = User(openid, nickname)
-            self._records.put("user", openid, self._by_openid[openid])
+            user = User(openid, nickname)
+            self._by_openid[openid] = self._by_avatar[user.avatar] = user
+            self._records.put("user", openid, user)
         return self._by_openid[openid]
 
     def to_choose_from(self, recent: int = 12) -> list[User]:

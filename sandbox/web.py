@@ -38,10 +38,11 @@ class Handler(web.RequestHandler):
 class Answer:
     """A body for the caller, and the word the journal keeps of it."""
 
-    def __init__(self, body: bytes, summary: str, *, out_trade_no: str = "") -> None:
+    def __init__(self, body: bytes, summary: str, *, out_trade_no: str = "", out_refund_no: str = "") -> None:
         self.body = body
         self.summary = summary
         self.out_trade_no = out_trade_no
+        self.out_refund_no = out_refund_no
 
 
 class WeChatCallHandler(Handler):
@@ -49,29 +50,31 @@ class WeChatCallHandler(Handler):
     One of WeChat's own calls: an API's name, a fault target, and what it does.
 
     A subclass says `perform` (the effect and its answer) and `refuse` (the answer of an `error` fault, without effect).
+    `fault` is what this call is to suffer; only a fault that bends the effect itself or its signature concerns it.
     """
 
     content_type = "text/plain; charset=utf-8"
+    fault: Fault | None = None
 
     def initialize(self, world: World, api: str = "", target: str = "") -> None:
         super().initialize(world)
         self.api = api
         self.target = target
 
-    def perform(self, fault_kind: str) -> Answer:
+    def perform(self) -> Answer:
         raise NotImplementedError
 
     def refuse(self, code: str | int, message: str) -> Answer:
         raise NotImplementedError
 
     async def answer_call(self) -> None:
-        fault = self.world.faults.take(self.target)
+        self.fault = fault = self.world.faults.take(self.target)
         if fault is None:
-            self._send(self.perform(""))
+            self._send(self.perform())
         elif fault.kind in ("fail_before", "status", "error"):
             self._fail(fault)
         else:
-            await self._spoil(self.perform(fault.kind), fault)
+            await self._spoil(self.perform(), fault)
 
     def _fail(self, fault: Fault) -> None:
         if fault.kind == "error":
@@ -84,7 +87,8 @@ class WeChatCallHandler(Handler):
 
     async def _spoil(self, answer: Answer, fault: Fault) -> None:
         if fault.kind == "fail_after":
-            self._cut(Answer(b"", fault.kind, out_trade_no=answer.out_trade_no))
+            answer.summary = fault.kind
+            self._cut(answer)
             return
         if fault.kind == "slow":
             await self._dawdle(fault["delay_s"])
@@ -111,4 +115,6 @@ class WeChatCallHandler(Handler):
         self.detach().close()
 
     def _note(self, answer: Answer) -> None:
-        self.world.journal.calls.append(Call(self.world.clock.now_ms(), self.api, answer.summary, answer.out_trade_no))
+        now_ms = self.world.clock.now_ms()
+        call = Call(now_ms, self.api, answer.summary, answer.out_trade_no, answer.out_refund_no)
+        self.world.journal.calls.append(call)

@@ -33,6 +33,7 @@ class Shop:
 
     def __init__(self) -> None:
         self.notify_url = ""
+        self.refund_url = ""
         self.reply = SUCCESS
         self.may_answer = asyncio.Event()
         self.may_answer.set()
@@ -81,9 +82,11 @@ async def served(app: Application, *, xheaders: bool = False) -> AsyncIterator[i
 @asynccontextmanager
 async def a_shop() -> AsyncIterator[Shop]:
     shop = Shop()
-    app = Application([(r"/wechat/notify/pay", _NotifyHandler, {"shop": shop})], log_function=lambda handler: None)
+    routes = [(r"/wechat/notify/(?:pay|refund)", _NotifyHandler, {"shop": shop})]
+    app = Application(routes, log_function=lambda handler: None)
     async with served(app) as port:
         shop.notify_url = f"http://127.0.0.1:{port}/wechat/notify/pay"
+        shop.refund_url = f"http://127.0.0.1:{port}/wechat/notify/refund"
         yield shop
 
 
@@ -154,6 +157,33 @@ class Rig:
 
     async def close(self, out_trade_no: str = "ORDER000001") -> Fields:
         return await self.call("/pay/closeorder", self.about(out_trade_no))
+
+    def refund_fields(self, out_refund_no: str = "REFUND000001", **changes: str) -> Fields:
+        """Return a good refund of the whole first order as the test changed it, unsigned."""
+        fields = {"out_refund_no": out_refund_no, "total_fee": "1000", "refund_fee": "1000"}
+        return self.about(**{**fields, "notify_url": self.shop.refund_url, **changes})
+
+    async def refund(self, out_refund_no: str = "REFUND000001", **changes: str) -> Fields:
+        return await self.call("/secapi/pay/refund", self.refund_fields(out_refund_no, **changes))
+
+    async def refunded(self, out_refund_no: str = "REFUND000001", **changes: str) -> str:
+        """Ask for a refund, which must be accepted, and return its refund_id."""
+        answer = await self.refund(out_refund_no, **changes)
+        assert answer.get("result_code") == "SUCCESS", answer
+        return answer["refund_id"]
+
+    async def refund_query(self, **numbers: str) -> Fields:
+        """Ask by the numbers given; without any by the first order's."""
+        asked = {"out_trade_no": "", **numbers} if numbers else {}
+        return await self.call("/pay/refundquery", self.about(**asked))
+
+    async def ledger(self) -> dict[str, Any]:
+        answer: dict[str, Any] = (await self.http.get("/_sim/ledger")).json()
+        return answer
+
+    async def bill(self, bill_date: str, bill_type: str = "ALL", **changes: str) -> httpx.Response:
+        fields = self.about(**{"out_trade_no": "", "bill_date": bill_date, "bill_type": bill_type, **changes})
+        return await self.http.post("/pay/downloadbill", content=flat_xml.write(self.signed(fields)))
 
     async def pay(self, **asked: object) -> httpx.Response:
         return await self.http.post("/_sim/pay", json=asked or {"out_trade_no": "ORDER000001"})

@@ -17,11 +17,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @asynccontextmanager
-async def a_process(data_dir: Path) -> AsyncIterator[str]:
+async def a_process(data_dir: Path, *options: str) -> AsyncIterator[str]:
     """Yield the URL of a simulator of its own, and kill it with SIGKILL."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sandbox", "--data-dir", str(data_dir), cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
+    command = (sys.executable, "-m", "sandbox", "--data-dir", str(data_dir), *options)
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     try:
         async with asyncio.timeout(DEADLINE_S):
@@ -79,3 +78,21 @@ async def test_an_undelivered_notify_goes_on_after_a_kill(tmp_path: Path, shop: 
         await later.ordered("ORDER000002")
         await later.paid("ORDER000002")
         assert [sent["out_trade_no"] for sent in await later.journal_of(1)] == ["ORDER000002"]
+
+
+async def test_a_refund_ends_and_is_notified_after_a_kill(tmp_path: Path, shop: Shop) -> None:
+    async with a_process(tmp_path, "--refund-after-s", "600") as url, rig_at(url, shop) as before:
+        await before.ordered()
+        await before.paid()
+        await before.pending_of()
+        refund_id = await before.refunded()
+        (pending,) = await before.pending_of(1)
+
+    async with a_process(tmp_path) as url, rig_at(url, shop) as after:
+        assert await after.pending_of(1) == [pending]
+        assert (await after.refund_query(refund_id=refund_id))["refund_status_0"] == "PROCESSING"
+        await after.advance(600)
+        (sent,) = await after.journal_of(1)
+        assert (sent["out_refund_no"], sent["answer"]) == ("REFUND000001", "SUCCESS")
+        assert await after.refunded() == refund_id
+        assert [refund["refund_status"] for refund in (await after.ledger())["refunds"]] == ["SUCCESS"]

@@ -1,0 +1,86 @@
+"""Every fault there is: by target and kind, which parameters it must and may have. Pure data."""
+
+from collections.abc import Mapping
+from typing import Final
+
+NOTIFY_TARGET: Final = "notify"
+REFUND_NOTIFY_TARGET: Final = "refund_notify"
+OAUTH_TARGET: Final = "oauth"
+REFUND_TARGET: Final = "refund"
+BILL_TARGET: Final = "downloadbill"
+
+Parameters = Mapping[str, tuple[type, ...]]
+# kind -> (required parameters, optional parameters)
+Kinds = Mapping[str, tuple[Parameters, Parameters]]
+
+_NUMBER: Final = (int, float)
+_WORDS: Final = (str,)
+_WORDS_OR_FEN: Final = (str, int)
+
+_SENDING_KINDS: Final[Kinds] = {
+    "drop": ({}, {}),
+    "delay": ({"delay_s": _NUMBER}, {}),
+    "duplicate": ({"n": (int,)}, {}),
+    "reorder": ({}, {}),
+    "forge": ({}, {}),
+    "probe": ({}, {}),
+    "appid": ({}, {"appid": _WORDS}),
+    "mch_id": ({}, {"mch_id": _WORDS}),
+    "out_trade_no": ({}, {"out_trade_no": _WORDS}),
+    "unknown_fields": ({}, {}),
+}
+_NOTIFY_KINDS: Final[Kinds] = {
+    **_SENDING_KINDS,
+    "amount": ({}, {"total_fee": _WORDS_OR_FEN}),
+    "openid": ({}, {"openid": _WORDS}),
+    "coupon": ({}, {"coupon_fee": (int,)}),
+    "sign_type": ({}, {"sign_type": _WORDS}),
+}
+_REFUND_NOTIFY_KINDS: Final[Kinds] = {
+    **_SENDING_KINDS,
+    "bad_padding": ({}, {}),
+    "amount": ({}, {"refund_fee": _WORDS_OR_FEN}),
+    "out_refund_no": ({}, {"out_refund_no": _WORDS}),
+    "transaction_id": ({}, {"transaction_id": _WORDS}),
+    "refund_status": ({}, {"refund_status": _WORDS}),
+}
+_API_KINDS: Final[Kinds] = {
+    "fail_before": ({}, {}),
+    "fail_after": ({}, {}),
+    "status": ({"status": (int,)}, {}),
+    "garbage": ({}, {}),
+    "oversize": ({}, {}),
+    "slow": ({"delay_s": _NUMBER}, {}),
+    "error": ({"code": _WORDS}, {"message": _WORDS}),
+}
+_OAUTH_KINDS: Final[Kinds] = {
+    **_API_KINDS,
+    "error": ({"code": (int,)}, {"message": _WORDS}),  # an errcode is a number
+}
+_SIGNED_API_KINDS: Final[Kinds] = {**_API_KINDS, "bad_sign": ({}, {}), "unsigned": ({}, {})}
+BILL_KINDS: Final[Kinds] = {
+    "missing": ({}, {"out_trade_no": _WORDS}),
+    "extra": ({}, {"out_trade_no": _WORDS, "total_fee": (int,)}),
+    "amount": ({}, {"out_trade_no": _WORDS, "total_fee": (int,)}),
+    "duplicate": ({}, {"out_trade_no": _WORDS}),
+    "refund_missing": ({}, {"out_refund_no": _WORDS}),
+    "refund_extra": ({}, {"out_refund_no": _WORDS, "out_trade_no": _WORDS, "refund_fee": (int,)}),
+    "refund_amount": ({}, {"out_refund_no": _WORDS, "refund_fee": (int,)}),
+    "refund_duplicate": ({}, {"out_refund_no": _WORDS}),
+}
+KINDS: Final[Mapping[str, Kinds]] = {
+    NOTIFY_TARGET: _NOTIFY_KINDS,
+    REFUND_NOTIFY_TARGET: _REFUND_NOTIFY_KINDS,
+    OAUTH_TARGET: _OAUTH_KINDS,
+    **dict.fromkeys(("unifiedorder", "orderquery", "closeorder", "refundquery"), _SIGNED_API_KINDS),
+    REFUND_TARGET: {**_SIGNED_API_KINDS, "outcome": ({"state": _WORDS}, {})},
+    BILL_TARGET: {**_API_KINDS, **BILL_KINDS},  # a bill is not signed
+}
+LIMITS: Final[Mapping[str, tuple[float, float]]] = {
+    "times": (0, 1_000_000),
+    "delay_s": (0, 7 * 24 * 3600),
+    "n": (2, 1000),
+    "status": (200, 599),
+    "coupon_fee": (0, 10**9),
+}
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"state": ("SUCCESS", "CHANGE", "REFUNDCLOSE")}
