@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 PIP_FLAGS := --disable-pip-version-check --quiet --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run sandbox demo test check format lock clean browser
+.PHONY: help run sandbox demo test check bench-processes format lock clean browser
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -21,7 +21,7 @@ demo: $(VENV)/.run ## play an order, a payment and the live push in the terminal
 	@exec $(PY) run.py demo
 
 test: $(VENV)/.dev browser ## run every test, the browser ones too
-	$(PY) -m pytest -q -n auto
+	$(PY) -m pytest -q -n auto --dist worksteal
 	node --test tests/static/
 
 check: $(VENV)/.dev ## format, lint, types, import directions
@@ -33,6 +33,11 @@ check: $(VENV)/.dev ## format, lint, types, import directions
 format: $(VENV)/.dev ## rewrite the code in the house format
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+
+bench-processes: $(VENV)/.dev ## measure two processes: the push, a dead Redis, a rolling restart
+	$(PY) -m benchmarks.two_processes
+	$(PY) -m benchmarks.two_processes --kill-redis
+	$(PY) -m benchmarks.two_processes --rolling --pages 1000 --rate 50 --seconds 20
 
 lock: $(VENV)/.run ## renew the lock files from pyproject.toml
 	$(PY) -m pip install --quiet uv

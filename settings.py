@@ -65,6 +65,10 @@ class Settings(BaseSettings):
     wechat_sign_type: Literal["HMAC-SHA256", "MD5"] = Field(
         "HMAC-SHA256", description="Signature algorithm of API v2, for what is sent and for what is believed."
     )
+    wechat_mch_cert_file: str = Field(
+        "", description="The merchant's API certificate, a PEM file; without it nothing can be refunded."
+    )
+    wechat_mch_private_key_file: str = Field("", description="The private key of that certificate, a PEM file.")
     wechat_base_urls: Words = Field(
         ("https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"),
         description="Hosts of WeChat Pay; the next one is tried when one does not answer.",
@@ -80,6 +84,10 @@ class Settings(BaseSettings):
     pay_lease_s: int = Field(
         120, ge=0, le=3600, description="How long a share is kept for who pressed pay; 0 for not at all."
     )
+    reward_initiator_points: int = Field(
+        0, ge=0, le=10**6, description="Points an initiator earns when a friend pays for him; 0 for none."
+    )
+    reward_payer_points: int = Field(0, ge=0, le=10**6, description="Points a friend earns for paying; 0 for none.")
 
     @field_validator(
         "session_secrets", "allowed_origins", "trusted_proxies", "wechat_api_keys", "wechat_base_urls", mode="before"
@@ -141,6 +149,22 @@ class Settings(BaseSettings):
                 raise ValueError("this API v2 key is no secret: make a random one in the merchant platform")
         return _all_different(value)
 
+    @field_validator("wechat_mch_cert_file", "wechat_mch_private_key_file")
+    @classmethod
+    def _check_file(cls, value: str) -> str:
+        if value:
+            try:
+                Path(value).open("rb").close()
+            except OSError as exc:
+                raise ValueError(f"{value} cannot be read: {exc.strerror}") from None
+        return value
+
+    @model_validator(mode="after")
+    def _check_certificate(self) -> Self:
+        if bool(self.wechat_mch_cert_file) != bool(self.wechat_mch_private_key_file):
+            raise ValueError("WECHAT_MCH_CERT_FILE and WECHAT_MCH_PRIVATE_KEY_FILE go together: set both, or none")
+        return self
+
     @model_validator(mode="after")
     def _check_processes(self) -> Self:
         if self.processes > 1 and not (self.mongodb_url.get_secret_value() and self.redis_url.get_secret_value()):
@@ -150,16 +174,16 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         if self.needs_simulator:
-            named = [n for n in ("wechat_appid", "wechat_app_secret", "wechat_api_keys") if n in self.model_fields_set]
+            ours = ("wechat_appid", "wechat_app_secret", "wechat_api_keys", "wechat_mch_cert_file")
+            named = [name for name in ours if name in self.model_fields_set]
             if named:
                 raise ValueError(f"{named[0].upper()} is set but WECHAT_MCHID is not: set it, or none of them")
             if not _is_loopback(self.origin):
                 raise ValueError("PUBLIC_URL is public but WeChat would be simulated: set WECHAT_MCHID")
             return self
-        for name in ("public_url", "session_secrets", "wechat_appid", "wechat_app_secret", "wechat_api_keys"):
-            value = getattr(self, name)
-            if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
-                raise ValueError(f"{name.upper()} must be set when WECHAT_MCHID is")
+        needed = ("public_url", "session_secrets", "wechat_appid", "wechat_app_secret", "wechat_api_keys")
+        if missing := [name.upper() for name in needed if not _as_text(getattr(self, name))]:
+            raise ValueError(f"{', '.join(missing)} must be set when WECHAT_MCHID is")
         if not self.wechat_base_urls:
             raise ValueError("WECHAT_BASE_URLS must name a host")
         if self.simulator_url and not _is_loopback(self.origin):

@@ -24,10 +24,12 @@ from handlers.pages import (
     PayPageHandler,
 )
 from handlers.payments import CancelHandler, ConfirmHandler, PaymentsHandler
+from handlers.refund_notify import RefundNotifyHandler
+from handlers.refunds import RefundHandler
 from handlers.watch import WatchHandler
 from handlers.watching import Desk
-from handlers.web import InFlight, Web
-from server.bootstrap import NOTIFY_PATH, Services
+from handlers.web import InFlight, Readiness, Web
+from server.bootstrap import NOTIFY_PATH, REFUND_NOTIFY_PATH, Services
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_SOCKET_MESSAGE_BYTES = 4096
@@ -55,9 +57,10 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
         now_s=lambda: services.clock.now_ms() / 1000,
     )
     desk = Desk(services, sessions)
-    given = {"web": Web(services, sessions, desk, in_flight)}
+    readiness = Readiness(services.store)
+    given = {"web": Web(services, sessions, desk, in_flight, readiness)}
     # Not counted as in flight: nobody has to wait for it when the process goes down.
-    uncounted = {"web": Web(services, sessions, desk, InFlight())}
+    uncounted = {"web": Web(services, sessions, desk, InFlight(), readiness)}
     order = r"/api/orders/([^/]+)"
     payment = order + r"/payments/([^/]+)"
     return Application(
@@ -75,12 +78,14 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
             (order + r"/events", EventsHandler, given),
             (order + r"/watch-token", WatchTokenHandler, given),
             (order + r"/close", CloseHandler, given),
+            (order + r"/refund", RefundHandler, given),
             (order + r"/qr\.svg", ShareCodeHandler, given),
             (order + r"/payments", PaymentsHandler, given),
             (payment + r"/confirm", ConfirmHandler, given),
             (payment + r"/cancel", CancelHandler, given),
             (r"/ws/orders/([^/]+)", WatchHandler, given),
             (NOTIFY_PATH, PayNotifyHandler, given),
+            (REFUND_NOTIFY_PATH, RefundNotifyHandler, given),
             (r"/healthz", HealthHandler, given),
             (r"/readyz", ReadyHandler, given),
             (

@@ -1,6 +1,7 @@
 """What every handler shares: who asks, in which language, and how an error is told."""
 
 import re
+from asyncio import Future
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -31,11 +32,18 @@ class BaseHandler(RequestHandler):
     """A request with the services at hand. Subclasses call use cases; errors become JSON here and nowhere else."""
 
     def initialize(self, web: Web) -> None:
+        self.web = web
         self.services = web.services
         self.sessions = web.sessions
         self.desk = web.desk
         self.in_flight = web.in_flight
         web.in_flight.begin()
+
+    def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> "Future[None]":
+        if self.in_flight.is_draining:
+            # The request may have come before the drain, and then Tornado means to keep its connection.
+            self.set_header("Connection", "close")
+        return super().finish(chunk)
 
     def on_finish(self) -> None:
         self.in_flight.end()

@@ -9,6 +9,8 @@ import json
 import time
 from typing import Final
 
+from tornado.http1connection import HTTP1Connection
+
 from handlers.base import BaseHandler, checked_order_id
 from handlers.problems import ApiError
 from handlers.watching import Seat
@@ -30,6 +32,7 @@ class EventStream:
 
     def __init__(self, handler: BaseHandler) -> None:
         self._handler = handler
+        self._is_writing = False
         self.seat: Seat | None = None
         self.ended = asyncio.Event()
 
@@ -41,6 +44,7 @@ class EventStream:
         if future.done():
             future.exception()
             return True
+        self._is_writing = True
         future.add_done_callback(self._written)
         return False
 
@@ -50,12 +54,22 @@ class EventStream:
             self.seat.watcher.heard(time.monotonic())
 
     def close(self, code: int, reason: str) -> None:
-        if not self.ended.is_set():
-            said = json.dumps({"code": code, "reason": reason})
-            self._handler.write(f"event: close\ndata: {said}\n\n")
-            self.ended.set()
+        if self.ended.is_set():
+            return
+        self.ended.set()
+        if self._is_writing:
+            self._cut()  # a goodbye would wait behind what this reader does not take
+            return
+        said = json.dumps({"code": code, "reason": reason})
+        self._handler.write(f"event: close\ndata: {said}\n\n")
+
+    def _cut(self) -> None:
+        connection = self._handler.request.connection
+        if isinstance(connection, HTTP1Connection):
+            connection.stream.close()
 
     def _written(self, future: "asyncio.Future[None]") -> None:
+        self._is_writing = False
         if not future.cancelled() and future.exception() is None and self.seat is not None:
             self.seat.watcher.written(time.monotonic())
 

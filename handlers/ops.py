@@ -16,6 +16,8 @@ class HealthHandler(BaseHandler):
     def get(self) -> None:
         self.answer(Health("ok"))
 
+    head = get
+
 
 class ReadyHandler(BaseHandler):
     """/readyz: the store reads and writes, and news of other processes comes through."""
@@ -23,7 +25,9 @@ class ReadyHandler(BaseHandler):
     async def get(self) -> None:
         if self.in_flight.is_draining:
             raise ApiError(503, "draining")
-        await self.services.store.ping()
+        await self.web.readiness.check()
         if self.services.bus.is_deaf:
             raise ApiError(503, "bus_deaf")
         self.answer(Health("ready"))
+
+    head = get

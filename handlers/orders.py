@@ -1,6 +1,9 @@
 """Orders: place one, list mine, read one, close one."""
 
+import asyncio
 import io
+import secrets
+from functools import lru_cache
 from typing import Final
 
 import segno
@@ -54,7 +57,7 @@ class OrdersHandler(BaseHandler):
             idempotency=self._idempotency(),
             store=self.services.store,
             clock=self.services.clock,
-            new_order_id=lambda: str(ULID()),
+            new_order_id=lambda: new_order_id(self.services.clock.now_ms()),
         )
         self.set_header("Location", f"/api/orders/{order.order_id}")
         self.answer(OneOrder(public_order(order, initiator.openid)), status=201)
@@ -78,6 +81,7 @@ class OrdersHandler(BaseHandler):
             note=clean_text(asked.note, "note", max_length=MAX_NOTE, required=False, lines="many"),
             shares=shares_of(amount, asked.shares),
             ttl_s=check_range(ttl_s, "expires_in_s", least=MIN_TTL_S, most=MAX_TTL_S),
+            earns=bool(settings.reward_initiator_points or settings.reward_payer_points),
         )
 
     def _idempotency(self) -> Idempotency | None:
@@ -125,19 +129,30 @@ class WatchTokenHandler(BaseHandler):
 
 
 class ShareCodeHandler(BaseHandler):
-    """/api/orders/<id>/qr.svg: the share link as a QR code. It tells nothing that the asker has not."""
+    """/api/orders/<id>/qr.svg: the share link as a QR code."""
 
-    def get(self, order_id: str) -> None:
+    async def get(self, order_id: str) -> None:
+        self.session()
         link = f"{self.services.settings.origin}/pay/{checked_order_id(order_id)}"
         self.set_header("Content-Type", "image/svg+xml; charset=utf-8")
-        self.set_header("Cache-Control", "public, max-age=86400")
-        self.finish(_svg(link))
+        self.set_header("Cache-Control", "private, max-age=86400")
+        self.finish(await asyncio.to_thread(_svg, link))  # 30 ms of arithmetic
 
 
+@lru_cache(maxsize=1024)
 def _svg(link: str) -> bytes:
     image = io.BytesIO()
     segno.make(link, error="m").save(image, kind="svg", xmldecl=False, scale=4, border=2, light="#fff")
     return image.getvalue()
+
+
+def new_order_id(now_ms: int) -> str:
+    """
+    Return a fresh ULID: the time, and 80 random bits.
+
+    Not `ULID()`: within a millisecond that counts up by one, and the id is what a stranger must not guess.
+    """
+    return str(ULID(now_ms.to_bytes(6) + secrets.token_bytes(10)))
 
 
 def shares_of(amount: Fen, shares: int | list[int]) -> tuple[Fen, ...]:

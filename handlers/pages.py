@@ -23,6 +23,10 @@ class PageHandler(BaseHandler):
     def prepare(self) -> None:
         self._set_page_headers()
 
+    def head(self, *args: str) -> Any:
+        """Link previews and uptime checks ask so: the same answer, without the page."""
+        return self.get(*args)
+
     def leave_for_origin(self) -> bool:
         """
         Send the browser to our one address if it came by another name (localhost for 127.0.0.1).

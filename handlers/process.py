@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import random
+import resource
 import signal
 import socket
 import sys
@@ -12,11 +13,11 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
 import structlog
-from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets
 
 from handlers.app import MAX_BODY_BYTES, make_app
+from handlers.listener import Listener
 from handlers.web import InFlight
 from server.bootstrap import Services, build
 from server.errors import ConfigError
@@ -28,6 +29,7 @@ IDLE_TIMEOUT_S: Final = 75
 DRAIN_WINDOW_S: Final = 3
 DRAIN_STEPS: Final = 30
 DRAIN_S: Final = 5
+QUIET_S: Final = 0.2
 RETURN_WITHIN_MS: Final = 5_000
 MAX_LOGGED: Final = 500
 
@@ -43,6 +45,7 @@ async def serve(settings: Settings, *, ready: Callable[[], None], until_stdin_cl
     Raises:
         ConfigError: The port, a file or a setting is not usable.
     """
+    _take_all_files_allowed()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -52,13 +55,29 @@ async def serve(settings: Settings, *, ready: Callable[[], None], until_stdin_cl
     server = Server(services, sockets)
     ready()
     if until_stdin_closes:
-        loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 64) else stop.set())
+        loop.add_reader(sys.stdin.fileno(), _hang_up, stop)
     await stop.wait()
-    if until_stdin_closes:
-        loop.remove_reader(sys.stdin.fileno())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)  # a second signal ends at once
     await server.aclose()
+    if until_stdin_closes:
+        loop.remove_reader(sys.stdin.fileno())
+
+
+def _take_all_files_allowed() -> None:
+    """Each page that watches is an open file, and the usual limit of 1,024 is a choice nobody made for a server."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _hang_up(stop: asyncio.Event) -> None:
+    """Whoever held the other end of standard input is gone: go down or, if he told us to already, end at once."""
+    if os.read(sys.stdin.fileno(), 64):
+        return
+    asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+    if stop.is_set():
+        signal.raise_signal(signal.SIGTERM)
+    stop.set()
 
 
 class Server:
@@ -67,7 +86,7 @@ class Server:
     def __init__(self, services: Services, sockets: list[socket.socket]) -> None:
         self._services = services
         self._in_flight = InFlight()
-        self._http = HTTPServer(
+        self._http = Listener(
             make_app(services, self._in_flight),
             max_body_size=MAX_BODY_BYTES,
             max_header_size=MAX_HEADER_BYTES,
@@ -77,20 +96,22 @@ class Server:
         self._http.add_sockets(sockets)
         self._beats = PeriodicCallback(services.hub.tick, 1000)
         self._beats.start()
+        services.relay.start()
 
     async def aclose(self) -> None:
         """Take no more, send watchers to another process, finish what was begun, then let go of the stores."""
         log.info("going_down")
         self._in_flight.is_draining = True
-        self._http.stop()
+        self._http.take_no_more()
         self._beats.stop()
         await self._send_watchers_away()
         try:
             async with asyncio.timeout(DRAIN_S):
-                await self._in_flight.idle.wait()
+                await self._until_quiet()
         except TimeoutError:
             log.warning("cut_off", what="requests that took too long")
         await self._http.close_all_connections()
+        await self._services.relay.aclose()
         await self._services.aclose()
 
     async def _send_watchers_away(self) -> None:
@@ -99,8 +120,29 @@ class Server:
         for steps_left in range(DRAIN_STEPS, 0, -1):
             if not len(hub):
                 return
-            hub.send_away(math.ceil(len(hub) / steps_left), delay_ms=lambda: random.randrange(RETURN_WITHIN_MS))
+            hub.send_away(math.ceil(len(hub) / steps_left), delay_ms=_return_delay_ms)
             await asyncio.sleep(DRAIN_WINDOW_S / DRAIN_STEPS)
+
+    async def _until_quiet(self) -> None:
+        """
+        Return when every connection has ended, or when those left over were idle for `QUIET_S`.
+
+        A connection that is kept alive must not end while a request is on its way to us, and nobody tells when one is.
+        """
+        begun = -1
+        while self._http.connections and (self._is_busy or begun != self._http.begun):
+            begun = self._http.begun
+            self._services.hub.send_away(len(self._services.hub), delay_ms=_return_delay_ms)  # late ones
+            await asyncio.sleep(QUIET_S)
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self._in_flight.count or self._http.coming_in)
+
+
+def _return_delay_ms() -> int:
+    """Return how long a page that was sent away is to wait, each its own time."""
+    return random.randrange(RETURN_WITHIN_MS)
 
 
 def listen(settings: Settings) -> list[socket.socket]:

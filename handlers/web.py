@@ -1,11 +1,14 @@
 """What every handler is given."""
 
 import asyncio
+import math
+import time
 from dataclasses import dataclass
 
 from handlers.auth import Sessions
 from handlers.watching import Desk
 from server.bootstrap import Services
+from server.ports import Store
 
 
 class InFlight:
@@ -13,25 +16,42 @@ class InFlight:
 
     def __init__(self) -> None:
         self.is_draining = False
-        self._count = 0
-        self.idle = asyncio.Event()
-        self.idle.set()
+        self.count = 0
 
     def begin(self) -> None:
-        self._count += 1
-        self.idle.clear()
+        self.count += 1
 
     def end(self) -> None:
-        self._count -= 1
-        if self._count == 0:
-            self.idle.set()
+        self.count -= 1
+
+
+class Readiness:
+    """Asks the store whether it works, once a second at most for whoever wants to know: each time costs it a write."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._asked: asyncio.Future[None] | None = None
+        self._asked_at_s = -math.inf
+
+    async def check(self) -> None:
+        """
+        Return if the store works.
+
+        Raises:
+            StoreError: It does not.
+        """
+        if self._asked is None or time.monotonic() - self._asked_at_s >= 1:
+            self._asked_at_s = time.monotonic()
+            self._asked = asyncio.ensure_future(self._store.ping())
+        await asyncio.shield(self._asked)
 
 
 @dataclass(frozen=True)
 class Web:
-    """The services, who is logged in, where watchers sign in, and which requests have no answer yet."""
+    """Services, sessions, where watchers sign in, which requests have no answer yet, whether the store works."""
 
     services: Services
     sessions: Sessions
     desk: Desk
     in_flight: InFlight
+    readiness: Readiness

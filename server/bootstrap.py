@@ -1,7 +1,10 @@
 """Everything wired in one place: which filling stands behind which port."""
 
+import asyncio
 import time
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -9,16 +12,21 @@ import anyio.lowlevel
 from server.bus.hub import Hub
 from server.bus.local import LocalBus
 from server.bus.redis import RedisBus
+from server.bus.ringing import RingingBus
 from server.cache.local import LocalCache
 from server.cache.redis import RedisCache
+from server.domain.rewards import RewardRule
 from server.ports import Bus, Cache, Clock, LoginGateway, PayGateway, Store
 from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
-from server.wechat.client import WeChatLoginClient, WeChatPayClient
+from server.usecases.effect_means import Means
+from server.usecases.relay import Relay
+from server.wechat.client import Certificate, WeChatLoginClient, WeChatPayClient
 from server.wechat.v2_sign import Merchant, SignType
 from settings import Settings
 
 NOTIFY_PATH = "/wechat/notify/pay"
+REFUND_NOTIFY_PATH = "/wechat/notify/refund"
 SQLITE_FILE = "daifu.db"  # in DATA_DIR
 
 
@@ -42,6 +50,18 @@ class Services:
     gateway: PayGateway
     login: LoginGateway
     clock: Clock
+    bell: asyncio.Event  # rings when an order has something to do
+
+    @cached_property
+    def relay(self) -> Relay:
+        """Runs the orders' effects with these services; whoever serves starts and ends it."""
+        rule = RewardRule(
+            initiator_points=self.settings.reward_initiator_points, payer_points=self.settings.reward_payer_points
+        )
+        means = Means(
+            store=self.store, bus=self.bus, cache=self.cache, gateway=self.gateway, clock=self.clock, rule=rule
+        )
+        return Relay(means, self.bell)
 
     async def aclose(self) -> None:
         """Let go of everything, in the reverse order of its making."""
@@ -64,18 +84,28 @@ async def build(settings: Settings) -> Services:
         api_keys=tuple(key.get_secret_value() for key in settings.wechat_api_keys),
         sign_type=SignType(settings.wechat_sign_type),
         notify_url=settings.origin + NOTIFY_PATH,
+        refund_notify_url=settings.origin + REFUND_NOTIFY_PATH,
+    )
+    # Before the stores: it refuses files it cannot use, and then nothing is open yet.
+    gateway = WeChatPayClient(
+        merchant,
+        settings.wechat_base_urls,
+        certificate=_certificate(settings),
+        total_s=settings.wechat_timeout_s,
     )
     store = await _open_store(settings)
-    hub = Hub(clock=clock, monotonic_s=time.monotonic)
+    hub = Hub(clock=clock, monotonic_s=time.monotonic, later=asyncio.get_running_loop().call_soon)
     redis_url = settings.redis_url.get_secret_value()
+    bus = await RedisBus.open(redis_url, hub=hub, store=store) if redis_url else LocalBus(hub)
+    bell = asyncio.Event()
     return Services(
         settings=settings,
         merchant=merchant,
         store=store,
         cache=await RedisCache.open(redis_url) if redis_url else LocalCache(time.monotonic),
         hub=hub,
-        bus=await RedisBus.open(redis_url, hub=hub, store=store) if redis_url else LocalBus(hub),
-        gateway=WeChatPayClient(merchant, settings.wechat_base_urls, total_s=settings.wechat_timeout_s),
+        bus=RingingBus(bus, bell, clock),
+        gateway=gateway,
         login=WeChatLoginClient(
             appid=settings.wechat_appid,
             app_secret=settings.wechat_app_secret.get_secret_value(),
@@ -84,7 +114,14 @@ async def build(settings: Settings) -> Services:
             total_s=settings.wechat_timeout_s,
         ),
         clock=clock,
+        bell=bell,
     )
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    if not settings.wechat_mch_cert_file:
+        return None
+    return Certificate(Path(settings.wechat_mch_cert_file), Path(settings.wechat_mch_private_key_file))
 
 
 async def _open_store(settings: Settings) -> Store:

@@ -7,6 +7,7 @@ Every error daifu raises on purpose.
     │                         IdempotencyMismatch
     ├── BadNotify             MalformedNotify  SignatureMismatch  MerchantMismatch        the peer's fault
     ├── WeChatError           WeChatUnavailable (retry)  WeChatRefused                    our call failed
+    │                         NoBill  MalformedBill
     ├── LoginError            LoginRefused                                                the login has to be done again
     ├── StoreError            StoreUnavailable (retry)  DuplicateOrder  StoreCorrupt
     └── ConfigError           at start-up only
@@ -227,6 +228,24 @@ class WeChatRefused(WeChatError):
 
     def __str__(self) -> str:
         return f"WeChat {self.call}: {self.code} {self.message}"
+
+
+class NoBill(WeChatError):
+    """WeChat has no bill for this day: nobody paid, or it is too early to ask."""
+
+    def __str__(self) -> str:
+        return "WeChat has no bill for this day"
+
+
+class MalformedBill(WeChatError):
+    """This is no bill we can add up; `reason` names the first rule it breaks and never quotes it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"malformed bill: {self.reason}"
 
 
 class LoginError(PayError):

@@ -9,8 +9,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from server.domain.document import Order, Payment
-from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid
+from server.domain.document import Order, Payment, Refund
+from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed
+from server.domain.rewards import Reward
 from server.domain.user import User
 
 
@@ -79,7 +80,23 @@ class Store(Protocol):
         ...
 
     async def remember_user(self, user: User) -> User:
-        """Keep name and avatar; return the user with the `first_seen_ms` of the very first time."""
+        """Keep name and avatar; return the user with the `first_seen_ms` and `brought_by` of the very first time."""
+        ...
+
+    async def bring_user(self, openid: str, *, brought_by: str) -> None:
+        """Keep who brought this user, unless somebody did before. Nothing happens if there is no such user."""
+        ...
+
+    async def grant_reward(self, reward: Reward) -> bool:
+        """Keep this reward; False, and nothing written, if its `reward_id` is there already."""
+        ...
+
+    async def take_back_reward(self, reward_id: str, at_ms: int) -> None:
+        """Mark this reward as taken back, unless there is none or it was taken back before."""
+        ...
+
+    async def rewards_of(self, openid: str, *, limit: int) -> Sequence[Reward]:
+        """Return this person's newest rewards, newest first, those taken back among them."""
         ...
 
     async def ping(self) -> None:
@@ -153,6 +170,25 @@ class PayGateway(Protocol):
 
         Raises:
             WeChatRefused: ORDERPAID when the friend was faster.
+        """
+        ...
+
+    async def refund(self, order: Order, payment: Payment, refund: Refund) -> RefundProgressed:
+        """
+        Ask WeChat to pay this refund; what comes back says that it was accepted, not that it was paid. Safe to repeat:
+        the number is the refund's own.
+
+        Raises:
+            WeChatRefused: NOTENOUGH, TRADE_OVERDUE, USER_ACCOUNT_ABNORMAL, ERROR, …
+        """
+        ...
+
+    async def query_refund(self, out_refund_no: str) -> RefundProgressed:
+        """
+        Ask how this refund stands.
+
+        Raises:
+            WeChatRefused: REFUNDNOTEXIST when WeChat never accepted it.
         """
         ...
 

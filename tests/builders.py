@@ -54,6 +54,7 @@ def an_order(
         shares=tuple(Fen(share) for share in shares or (100,)),
         now_ms=now_ms,
         expires_at_ms=expires_at_ms,
+        earns=True,
     )
 
 

@@ -1,5 +1,6 @@
 """The real parts the tests run on: a simulated WeChat on a free port, and daifu itself on another."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -19,8 +20,10 @@ structlog.configure(
     processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer(key_order=["event"])],
     logger_factory=structlog.stdlib.LoggerFactory(),
 )
-hypothesis_settings.register_profile("daifu", deadline=None)
-hypothesis_settings.load_profile("daifu")
+# A run of the whole suite looks at fewer examples; `HYPOTHESIS_PROFILE=thorough` looks at more than Hypothesis would.
+hypothesis_settings.register_profile("daifu", deadline=None, max_examples=40)
+hypothesis_settings.register_profile("thorough", deadline=None, max_examples=1000)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "daifu"))
 
 
 @pytest.fixture(scope="session")

@@ -148,3 +148,34 @@ def test_an_installation_makes_its_session_key_once_and_keeps_it_to_itself(tmp_p
     assert first.get_secret_value() == again.get_secret_value()
     assert len(first.get_secret_value()) >= 32
     assert (tmp_path / "var" / "session.key").stat().st_mode & 0o077 == 0
+
+
+class TestCertificateFiles:
+    def test_are_taken_together(self, tmp_path: Path) -> None:
+        cert_file, key_file = tmp_path / "cert.pem", tmp_path / "key.pem"
+        cert_file.touch()
+        key_file.touch()
+
+        settings = load_settings(
+            **MERCHANT, wechat_mch_cert_file=str(cert_file), wechat_mch_private_key_file=str(key_file)
+        )
+
+        assert settings.wechat_mch_cert_file == str(cert_file)
+        assert settings.wechat_mch_private_key_file == str(key_file)
+
+    @pytest.mark.parametrize("name", ["wechat_mch_cert_file", "wechat_mch_private_key_file"])
+    def test_of_which_one_is_missing_are_refused(self, name: str, tmp_path: Path) -> None:
+        (tmp_path / "one.pem").touch()
+
+        said = refusal(**{name: "one.pem"})
+
+        assert "WECHAT_MCH_CERT_FILE" in said
+        assert "WECHAT_MCH_PRIVATE_KEY_FILE" in said
+
+    @pytest.mark.parametrize("name", ["wechat_mch_cert_file", "wechat_mch_private_key_file"])
+    def test_that_cannot_be_read_are_refused_by_name(self, name: str, tmp_path: Path) -> None:
+        for path in ("absent.pem", str(tmp_path)):
+            said = refusal(**{name: path})
+
+            assert name.upper() in said
+            assert path in said

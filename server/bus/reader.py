@@ -12,7 +12,7 @@ from server.errors import StoreError
 from server.ports import Store
 from server.redis.task import end
 
-MAX_BATCH: Final = 1000
+MAX_BATCH: Final = 100  # a store that is slow today must still give one batch within the time a read may take
 PAUSE_S: Final = 1.0
 
 log = structlog.get_logger()

@@ -28,7 +28,11 @@ class OrderState(StrEnum):
 
 
 class Refund(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Money on its way back. `out_refund_no` is fixed before the first call, so that a repeat cannot refund twice."""
+    """
+    Money on its way back. `out_refund_no` is fixed before the first call, so that a repeat cannot refund twice.
+
+    `accepted_at_ms` is when WeChat first said anything of it; the next part of the same payment keeps a distance.
+    """
 
     out_refund_no: str
     amount: Fen
@@ -36,6 +40,7 @@ class Refund(Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked_at_ms: int
     state: RefundState = RefundState.DUE
     refund_id: str = ""
+    accepted_at_ms: int | None = None
     refunded_at_ms: int | None = None
 
 
@@ -87,7 +92,11 @@ class Entry(Struct, frozen=True, omit_defaults=True):
 
 
 class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One document. `shares` are the amounts asked for; times are Unix milliseconds."""
+    """
+    One document. `shares` are the amounts asked for; times are Unix milliseconds.
+
+    `earns` says whether payments of it are rewarded, as promised when it was placed.
+    """
 
     order_id: str
     rev: int
@@ -99,6 +108,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at_ms: int
     expires_at_ms: int
     note: str = ""
+    earns: bool = False
     paid_at_ms: int | None = None
     closed_at_ms: int | None = None
     payments: tuple[Payment, ...] = ()
@@ -134,6 +144,7 @@ def new_order(
     shares: tuple[Fen, ...],
     now_ms: int,
     expires_at_ms: int,
+    earns: bool = False,
 ) -> Order:
     """Return a fresh order at rev 1 that asks for the sum of `shares`."""
     return Order(
@@ -143,6 +154,7 @@ def new_order(
         initiator=initiator,
         title=title,
         note=note,
+        earns=earns,
         amount=Fen(sum(shares)),
         shares=shares,
         created_at_ms=now_ms,

@@ -2,9 +2,11 @@
 What must still happen for an order, kept inside it.
 
 An effect is written by the same compare-and-set as the fact that caused it, so no crash can separate the two. A relay
-runs what is due and strikes it off with an event of its own. An effect nobody can run yet stays where it is.
+runs what is due and strikes it off with an event of its own. An effect nobody can run yet stays where it is, and makes
+no order due.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -16,8 +18,13 @@ QUERY_GAPS_S: Final = (5, 15, 30, 60, 180, 300, 600, 1800, 3600)
 # WeChat refuses to close an attempt younger than this.  Source: WeChat Pay API v2, "close order".
 CLOSE_NOT_BEFORE_S: Final = 300
 
-# WeChat: ask for the result of a refund about a minute after it was accepted.  Source: API v2, "refund query".
-REFUND_QUERY_AFTER_S: Final = 60
+# Gaps between one question after a refund and the next; the last one repeats. WeChat: ask for the first time about a
+# minute after it was accepted.  Source: API v2, "refund query".
+REFUND_QUERY_GAPS_S: Final = (60, 180, 600, 1800, 3600)
+
+# Everything else that failed is tried again after twice the time, up to an hour.
+BACK_OFF_S: Final = 5
+LONGEST_BACK_OFF_S: Final = 3600
 
 
 class EffectKind(StrEnum):
@@ -30,6 +37,16 @@ class EffectKind(StrEnum):
     TAKE_BACK_REWARD = "take_back_reward"  # the payment was refunded
     WEBHOOK = "webhook"  # tell the merchant's server
     TELL_INITIATOR = "tell_initiator"  # message an initiator who is not watching
+
+
+# Nobody runs these yet. Whoever does takes them out of here; the orders written until then are due again as soon as
+# they change.
+UNATTENDED: Final = frozenset({EffectKind.WEBHOOK, EffectKind.TELL_INITIATOR})
+
+_LADDERS: Final[Mapping[EffectKind, tuple[int, ...]]] = {
+    EffectKind.QUERY: QUERY_GAPS_S,
+    EffectKind.QUERY_REFUND: REFUND_QUERY_GAPS_S,
+}
 
 
 class Effect(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -50,6 +67,11 @@ class Effect(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def key(self) -> str:
         return f"{self.kind}:{self.about}" if self.about else str(self.kind)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Will the relay run it when its time comes?"""
+        return not self.parked and self.kind not in UNATTENDED
+
 
 Effects = tuple[Effect, ...]
 
@@ -68,4 +90,25 @@ def without(effects: Effects, *keys: str) -> Effects:
 
 def due_at_ms(effects: Effects) -> int | None:
     """Return when the earliest effect wants to run, or None when nothing waits (parked ones wait for a person)."""
-    return min((effect.due_at_ms for effect in effects if not effect.parked), default=None)
+    return min((effect.due_at_ms for effect in effects if effect.is_waiting), default=None)
+
+
+def due_effects(effects: Effects, now_ms: int) -> Effects:
+    """Return what is to be run now, the longest overdue first."""
+    due = (effect for effect in effects if effect.is_waiting and effect.due_at_ms <= now_ms)
+    return tuple(sorted(due, key=lambda effect: effect.due_at_ms))
+
+
+def gap_ms(effect: Effect, *, jitter: float) -> int:
+    """
+    Return how long to wait after this try that brought no end.
+
+    Args:
+        jitter: A random number from 0 to 1. Questions go by their ladder and use none; everything else backs off with
+            full jitter, so that what failed together does not come again together.
+    """
+    ladder = _LADDERS.get(effect.kind)
+    if ladder is not None:
+        return ladder[min(effect.tries + 1, len(ladder) - 1)] * 1000
+    longest_s = min(LONGEST_BACK_OFF_S, BACK_OFF_S * 2 ** min(effect.tries, 20))
+    return 1000 + int(jitter * longest_s * 1000)

@@ -141,6 +141,12 @@ class EffectParked(Struct, frozen=True):
     reason: str
 
 
+class EffectResumed(Struct, frozen=True):
+    """There is reason to run this effect now: a person has seen to what parked it, or there is news of it."""
+
+    key: str
+
+
 Event = (
     PaymentStarted
     | LeaseReleased
@@ -153,4 +159,5 @@ Event = (
     | EffectFinished
     | EffectPostponed
     | EffectParked
+    | EffectResumed
 )

@@ -34,6 +34,7 @@ from server.domain.events import (
     EffectFinished,
     EffectParked,
     EffectPostponed,
+    EffectResumed,
     Event,
     LeaseReleased,
     OrderExpired,
@@ -57,6 +58,9 @@ from server.errors import (
 )
 
 MAX_ATTEMPTS: Final = 200
+
+# A query further away than this comes too late for somebody who stands at the cashier.
+RARE_MS: Final = 15_000
 
 # WeChat wants an attempt's last moment to lie more than one minute ahead, in older documents more than five.
 SHORTEST_ATTEMPT_MS: Final = 6 * 60_000
@@ -108,12 +112,14 @@ def _lease_end_ms(lease_ms: int, now_ms: int) -> int:
 def _renew_lease(order: Order, mine: Payment, share: int, lease_ms: int, now_ms: int) -> Order:
     # If he gave it up for another and comes back, nobody may close it under his hands.
     effects = without(order.effects, f"{EffectKind.CLOSE}:{mine.out_trade_no}")
-    # A double click or a reload must not make everybody's page flicker: only a lease past its half is renewed.
-    is_fresh = lease_ms == 0 or mine.lease_until_ms - now_ms >= lease_ms / 2
-    if is_fresh and share == mine.share and effects is order.effects:
+    effects = _asking_soon(effects, mine, now_ms)
+    # A lease that runs is not prolonged: the others were told when it ends, and nobody must keep a share for ever.
+    runs = share == mine.share and (lease_ms == 0 or mine.lease_until_ms > now_ms)
+    if runs and effects is order.effects:
         return order
+    until_ms = mine.lease_until_ms if runs else _lease_end_ms(lease_ms, now_ms)
     order = _give_up_others(replace(order, effects=effects), mine.payer.openid, mine, now_ms)
-    return put(order, mine, replace(mine, share=share, lease_until_ms=_lease_end_ms(lease_ms, now_ms)))
+    return put(order, mine, replace(mine, share=share, lease_until_ms=until_ms))
 
 
 def _new_attempt(order: Order, event: PaymentStarted, share: int, now_ms: int) -> Order:
@@ -137,6 +143,13 @@ def _new_attempt(order: Order, event: PaymentStarted, share: int, now_ms: int) -
         effects=with_effect(order.effects, _query_effect(payment, now_ms)),
         entries=told(order, Entry("paying", now_ms, payment.payer.name, payment.amount)),
     )
+
+
+def _asking_soon(effects: Effects, payment: Payment, now_ms: int) -> Effects:
+    """He is back at the cashier: questions that have grown rare begin anew."""
+    fresh = _query_effect(payment, now_ms)
+    is_rare = any(e.key == fresh.key and not e.parked and e.due_at_ms > now_ms + RARE_MS for e in effects)
+    return with_effect(without(effects, fresh.key), fresh) if is_rare else effects
 
 
 def _give_up_others(order: Order, openid: str, kept: Payment | None, now_ms: int) -> Order:
@@ -221,7 +234,7 @@ def _take_share(order: Order, paid: Payment, now_ms: int) -> Order:
     order = _record(order, paid)
     effects = with_effect(
         order.effects,
-        Effect(kind=EffectKind.REWARD, about=paid.out_trade_no, due_at_ms=now_ms),
+        *((Effect(kind=EffectKind.REWARD, about=paid.out_trade_no, due_at_ms=now_ms),) if order.earns else ()),
         Effect(kind=EffectKind.WEBHOOK, about=f"payment.paid:{paid.out_trade_no}", due_at_ms=now_ms),
         Effect(kind=EffectKind.TELL_INITIATOR, about=paid.out_trade_no, due_at_ms=now_ms),
     )
@@ -312,6 +325,15 @@ def _postpone(order: Order, event: EffectPostponed | EffectParked, now_ms: int) 
     return order if effects == order.effects else replace(order, effects=effects)
 
 
+def _resume(order: Order, event: EffectResumed, now_ms: int) -> Order:
+    def now(effect: Effect) -> Effect:
+        is_due = effect.is_waiting and effect.due_at_ms <= now_ms
+        return effect if is_due else replace(effect, parked=False, tries=0, due_at_ms=now_ms)
+
+    effects = tuple(now(effect) if effect.key == event.key else effect for effect in order.effects)
+    return order if effects == order.effects else replace(order, effects=effects)
+
+
 def _without_attempt(effects: Effects, out_trade_no: str) -> Effects:
     """Nothing is left to ask or to close of an attempt that is paid or closed."""
     return without(effects, f"{EffectKind.QUERY}:{out_trade_no}", f"{EffectKind.CLOSE}:{out_trade_no}")
@@ -335,6 +357,7 @@ _ALWAYS: Final[Mapping[type, Transition]] = {
     EffectFinished: _strike_off,
     EffectPostponed: _postpone,
     EffectParked: _postpone,
+    EffectResumed: _resume,
 }
 
 # A pair that is not here is an IllegalTransition. Money (PaymentConfirmed) has a row in every state: never refused.

@@ -75,11 +75,16 @@ class PublicOrder(Struct, frozen=True, kw_only=True):
     my_role: Role
 
 
-def viewer_key(order: Order, openid: str) -> str:
+def payers_of(order: Order) -> frozenset[str]:
+    """Return the openids of all who have an attempt."""
+    return frozenset(p.payer.openid for p in order.payments)
+
+
+def viewer_key(order: Order, openid: str, payers: frozenset[str]) -> str:
     """Return who this is to the order: the initiator, a friend without an attempt, or one particular payer."""
     if openid == order.initiator.openid:
         return INITIATOR
-    return openid if any(p.payer.openid == openid for p in order.payments) else FRIEND
+    return openid if openid in payers else FRIEND
 
 
 def public_order(order: Order, openid: str) -> PublicOrder:
@@ -107,7 +112,7 @@ def public_order(order: Order, openid: str) -> PublicOrder:
 
 
 def _role(order: Order, openid: str) -> Role:
-    key = viewer_key(order, openid)
+    key = viewer_key(order, openid, payers_of(order))
     return "initiator" if key == INITIATOR else "friend" if key == FRIEND else "payer"
 
 

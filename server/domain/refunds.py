@@ -9,7 +9,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from server.domain.document import Entry, Order, OrderState, Payment, Refund, find_attempt, put, told
-from server.domain.effects import REFUND_QUERY_AFTER_S, Effect, EffectKind, Effects, with_effect, without
+from server.domain.effects import REFUND_QUERY_GAPS_S, Effect, EffectKind, Effects, with_effect, without
 from server.domain.events import RefundProgressed, RefundReason, RefundRequested, RefundState, TradeState
 from server.domain.money import Fen
 from server.errors import RefundTooLarge, UnknownAttempt
@@ -54,7 +54,7 @@ def owe_refund(order: Order, payment: Payment, amount: Fen, reason: RefundReason
         Effect(kind=EffectKind.REFUND, about=refund.out_refund_no, due_at_ms=now_ms),
         *(
             (Effect(kind=EffectKind.TAKE_BACK_REWARD, about=refund.out_refund_no, due_at_ms=now_ms),)
-            if payment.share is not None
+            if order.earns and payment.share is not None
             else ()
         ),
     )
@@ -66,7 +66,7 @@ _REFUND_RANK: Final = {state: rank for rank, state in enumerate(RefundState)}
 
 
 def refund_progressed(order: Order, event: RefundProgressed, now_ms: int) -> Order:
-    payment, refund = _find_refund(order, event.out_refund_no)
+    payment, refund = find_refund(order, event.out_refund_no)
     if _REFUND_RANK[event.state] <= _REFUND_RANK[refund.state]:
         return order  # answers overtake each other; a refund only moves forward
     done = event.state is RefundState.SUCCESS
@@ -74,6 +74,7 @@ def refund_progressed(order: Order, event: RefundProgressed, now_ms: int) -> Ord
         refund,
         state=event.state,
         refund_id=event.refund_id or refund.refund_id,
+        accepted_at_ms=refund.accepted_at_ms or now_ms,
         refunded_at_ms=now_ms if done else None,
     )
     order = put(
@@ -98,7 +99,7 @@ def _refund_effects(effects: Effects, event: RefundProgressed, now_ms: int) -> E
         effects = without(effects, f"{EffectKind.QUERY_REFUND}:{about}")
         return with_effect(effects, Effect(kind=EffectKind.WEBHOOK, about=f"refund.success:{about}", due_at_ms=now_ms))
     # An abnormal refund too: once a person has seen to it at WeChat, somebody must ask.
-    due_at_ms = now_ms + REFUND_QUERY_AFTER_S * 1000
+    due_at_ms = now_ms + REFUND_QUERY_GAPS_S[0] * 1000
     return with_effect(effects, Effect(kind=EffectKind.QUERY_REFUND, about=about, due_at_ms=due_at_ms))
 
 
@@ -112,7 +113,13 @@ def _finish_refunding(order: Order) -> Order:
     return replace(order, state=OrderState.REFUNDED) if back else order
 
 
-def _find_refund(order: Order, out_refund_no: str) -> tuple[Payment, Refund]:
+def find_refund(order: Order, out_refund_no: str) -> tuple[Payment, Refund]:
+    """
+    Return the refund with this number and the payment it pays back.
+
+    Raises:
+        UnknownAttempt: The order has none.
+    """
     for payment in order.payments:
         for refund in payment.refunds:
             if refund.out_refund_no == out_refund_no:

@@ -20,7 +20,7 @@ from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from server.domain.document import Order
-from server.domain.user import User
+from server.domain.rewards import Reward
 from server.errors import ConfigError, StoreCorrupt
 from server.ports import KeyClaim
 from server.stores.mongo_database import Collection, Database, connect, database_of, prepare, within
@@ -30,10 +30,13 @@ from server.stores.mongo_documents import (
     order_document,
     read_claim,
     read_order,
+    read_reward,
     read_user,
+    reward_document,
     user_document,
 )
 from server.stores.sqlite_file import OpenFile, open_file
+from server.stores.sqlite_people import reward_of, user_of
 
 PAGE: Final = 200  # rows that go as one
 PAGE_S: Final = 30.0  # nobody waits for an answer here, but a server that is gone has to be noticed
@@ -79,7 +82,7 @@ class _Kind(Generic[T]):
 
 async def migrate(path: Path, mongodb_url: str, *, told: Told) -> Sequence[Comparison]:
     """
-    Copy the file's orders, users and idempotency keys; return what both sides hold afterwards.
+    Copy the file's orders, users, rewards and idempotency keys; return what both sides hold afterwards.
 
     Args:
         told: Hears the name of a kind, how many of its rows are there by now, and how many there are in all.
@@ -195,9 +198,11 @@ def _sqlite_order(row: Row) -> Order:
         raise StoreCorrupt(f"order {order_id}") from error
 
 
-def _sqlite_user(row: Row) -> User:
-    openid, name, avatar, first_seen_ms = row
-    return User(openid=openid, name=name, avatar=avatar, first_seen_ms=first_seen_ms)
+def _sqlite_reward(row: Row) -> Reward:
+    try:
+        return reward_of(row)
+    except ValueError as error:  # a kind nobody knows
+        raise StoreCorrupt(f"reward {row[0]}") from error
 
 
 def _sqlite_claim(row: Row) -> KeyClaim:
@@ -216,10 +221,23 @@ _KINDS: Final[tuple[_Kind[Any], ...]] = (
     _Kind(
         name="users",
         count="SELECT count(*) FROM users",
-        page="SELECT openid, name, avatar, first_seen_ms FROM users WHERE openid > ? ORDER BY openid LIMIT ?",
-        read=_sqlite_user,
-        write=lambda row: user_document(_sqlite_user(row)),
+        page=(
+            "SELECT openid, name, avatar, first_seen_ms, brought_by FROM users WHERE openid > ? ORDER BY openid LIMIT ?"
+        ),
+        read=user_of,
+        write=lambda row: user_document(user_of(row)),
         found=read_user,
+    ),
+    _Kind(
+        name="rewards",
+        count="SELECT count(*) FROM rewards",
+        page=(
+            "SELECT reward_id, openid, kind, points, order_id, at_ms, taken_back_at_ms FROM rewards"
+            " WHERE reward_id > ? ORDER BY reward_id LIMIT ?"
+        ),
+        read=_sqlite_reward,
+        write=lambda row: reward_document(_sqlite_reward(row)),
+        found=read_reward,
     ),
     _Kind(
         name="idempotency",

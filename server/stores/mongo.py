@@ -16,10 +16,12 @@ from typing import Final, NamedTuple, Self
 import structlog
 from bson import encode
 from bson.raw_bson import RawBSONDocument
+from msgspec import structs
 from pymongo import ReplaceOne
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.document import Order
+from server.domain.rewards import Reward
 from server.domain.user import User
 from server.errors import ConfigError, DuplicateOrder, OrderNotFound, StoreCorrupt, StoreError, StoreUnavailable
 from server.ports import KeyClaim
@@ -37,7 +39,9 @@ from server.stores.mongo_documents import (
     claim_document,
     read_claim,
     read_order,
+    read_reward,
     read_user,
+    reward_document,
     stamped,
     user_document,
 )
@@ -186,8 +190,39 @@ class MongoStore:
                 try:
                     await self._database.users.insert_one(user_document(user))
                 except DuplicateKeyError:
-                    return await self._rename(user)
+                    return await self._change_user(user.openid, name=user.name, avatar=user.avatar)
         return user
+
+    async def bring_user(self, openid: str, *, brought_by: str) -> None:
+        async with self._call():
+            with within(WRITE_S):
+                if await self._database.users.find_one({"_id": openid}, {"_id": 1}):
+                    await self._change_user(openid, brought_by=brought_by)
+
+    async def grant_reward(self, reward: Reward) -> bool:
+        async with self._call():
+            with within(WRITE_S):
+                try:
+                    await self._database.rewards.insert_one(reward_document(reward))
+                except DuplicateKeyError:
+                    return False
+        return True
+
+    async def take_back_reward(self, reward_id: str, at_ms: int) -> None:
+        async with self._call():
+            with within(WRITE_S):
+                found = await self._database.rewards.find_one({"_id": reward_id})
+                if found is not None and read_reward(found).taken_back_at_ms is None:
+                    await self._database.rewards.update_one({"_id": reward_id}, {"$set": {"taken_back_at_ms": at_ms}})
+
+    async def rewards_of(self, openid: str, *, limit: int) -> Sequence[Reward]:
+        newest_first = [("at_ms", -1), ("_id", -1)]
+        async with self._call():
+            with within(READ_S):
+                documents = await self._database.rewards.find(
+                    {"openid": openid}, sort=newest_first, limit=limit
+                ).to_list()
+        return [read_reward(document) for document in documents]
 
     async def ping(self) -> None:
         """Write for real: a server that lost its majority still answers reads."""
@@ -290,13 +325,15 @@ class MongoStore:
                 return False
         return True
 
-    async def _rename(self, user: User) -> User:
+    async def _change_user(self, openid: str, *, brought_by: str = "", **fields: str) -> User:
+        """Compare and set the whole document; who brought him is never written over."""
         users = self._database.users
-        known = read_user(await users.find_one({"_id": user.openid}) or {"_id": user.openid})
-        renamed = User(openid=user.openid, name=user.name, avatar=user.avatar, first_seen_ms=known.first_seen_ms)
-        if renamed != known:
-            await users.replace_one({"_id": user.openid}, user_document(renamed))
-        return renamed
+        while True:
+            found = await users.find_one({"_id": openid}) or {"_id": openid}
+            known = read_user(found)
+            changed = structs.replace(known, brought_by=known.brought_by or brought_by, **fields)
+            if changed == known or (await users.replace_one(found, user_document(changed))).matched_count:
+                return changed
 
 
 def _at(write: _Replacement) -> Document:

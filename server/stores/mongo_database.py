@@ -39,6 +39,8 @@ ORDER_INDEXES: Final = (
     IndexModel([("due_at_ms", 1), ("_id", 1)], name="orders_due"),
 )
 
+REWARD_INDEXES: Final = (IndexModel([("openid", 1), ("at_ms", -1), ("_id", -1)], name="rewards_by_openid"),)
+
 _BULK_WRITE_SINCE: Final = 25  # maxWireVersion of MongoDB 8.0, whose bulk command tells each write's outcome
 _FORBIDDEN: Final = frozenset({13, 18, 8000})  # Unauthorized, AuthenticationFailed, and Atlas' own word for both
 _INDEX_CONFLICT: Final = frozenset({67, 85, 86})  # CannotCreateIndex, IndexOptionsConflict, IndexKeySpecsConflict
@@ -106,6 +108,7 @@ async def prepare(database: Database) -> bool:
             if "setName" not in hello and hello.get("msg") != "isdbgrid":
                 raise ConfigError("MONGODB_URL names a lone server: daifu needs a replica set (of one, at least)")
             await database.orders.create_indexes(list(ORDER_INDEXES))
+            await database.rewards.create_indexes(list(REWARD_INDEXES))
     except StoreUnavailable as error:
         raise _refusal(database.name, error.__cause__) or error from error.__cause__
     return bool(hello.get("maxWireVersion", 0) >= _BULK_WRITE_SINCE)
@@ -143,6 +146,6 @@ def _refusal(database: str, error: BaseException | None) -> ConfigError | None:
     if error.code in _FORBIDDEN:
         return ConfigError(f"MONGODB_URL: this user may not use the database {database}: grant him readWrite on it")
     if error.code in _INDEX_CONFLICT:
-        names = " or ".join(str(index.document["name"]) for index in ORDER_INDEXES)
-        return ConfigError(f"MongoDB has another index in place of {names} on {database}.orders: drop it")
+        names = " or ".join(str(index.document["name"]) for index in (*ORDER_INDEXES, *REWARD_INDEXES))
+        return ConfigError(f"MongoDB has another index in place of {names} in {database}: drop it")
     return None

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from msgspec import ValidationError, convert, to_builtins
 
 from server.domain.document import Order
+from server.domain.rewards import Reward
 from server.domain.user import User
 from server.errors import StoreCorrupt
 from server.ports import KeyClaim
@@ -45,7 +46,13 @@ def stamped(order: Order) -> Document:
 
 def user_document(user: User) -> Document:
     fields = to_builtins(user)
-    return {"_id": fields.pop("openid"), **fields}
+    # What is empty is written too: a later write compares with it.
+    return {"_id": fields.pop("openid"), "avatar": "", "brought_by": "", **fields}
+
+
+def reward_document(reward: Reward) -> Document:
+    fields = to_builtins(reward)
+    return {"_id": fields.pop("reward_id"), **fields}
 
 
 def claim_document(key: str, claim: KeyClaim) -> Document:
@@ -66,6 +73,10 @@ def read_order(document: Mapping[str, Any]) -> Order:
 def read_user(document: Mapping[str, Any]) -> User:
     # Not named by its id: that is a whole openid.
     return _convert({**document, "openid": document["_id"]}, User, "a user")
+
+
+def read_reward(document: Mapping[str, Any]) -> Reward:
+    return _convert({**document, "reward_id": document["_id"]}, Reward, f"reward {document['_id']}")
 
 
 def read_claim(document: Mapping[str, Any]) -> KeyClaim:

@@ -16,9 +16,11 @@ import structlog
 from msgspec import DecodeError, ValidationError, json
 
 from server.domain.document import Order
+from server.domain.rewards import Reward
 from server.domain.user import User
 from server.errors import DuplicateOrder, OrderNotFound, StoreCorrupt
 from server.ports import KeyClaim
+from server.stores import sqlite_people
 from server.stores.sqlite_file import OpenFile, open_file
 from server.stores.sqlite_worker import Health, Worker
 
@@ -108,9 +110,19 @@ class SqliteStore:
         return KeyClaim(*await self._writer.run(_claim, key, claim.order_id, claim.body_sha256))
 
     async def remember_user(self, user: User) -> User:
-        row = (user.openid, user.name, user.avatar, user.first_seen_ms)
-        first_seen_ms = await self._writer.run(_remember, row)
-        return User(openid=user.openid, name=user.name, avatar=user.avatar, first_seen_ms=first_seen_ms)
+        return await self._writer.run(sqlite_people.remember, user)
+
+    async def bring_user(self, openid: str, *, brought_by: str) -> None:
+        await self._writer.run(sqlite_people.bring, openid, brought_by)
+
+    async def grant_reward(self, reward: Reward) -> bool:
+        return await self._writer.run(sqlite_people.grant, reward)
+
+    async def take_back_reward(self, reward_id: str, at_ms: int) -> None:
+        await self._writer.run(sqlite_people.take_back, reward_id, at_ms)
+
+    async def rewards_of(self, openid: str, *, limit: int) -> Sequence[Reward]:
+        return await self._reader.run(sqlite_people.rewards_of, openid, limit)
 
     async def ping(self) -> None:
         """Write and read for real: a full disk takes reads and refuses writes."""
@@ -188,16 +200,6 @@ def _claim(connection: Connection, key: str, order_id: str, body_sha256: str) ->
         "SELECT order_id, body_sha256 FROM idempotency WHERE key = ?", (key,)
     ).fetchone()
     return first
-
-
-def _remember(connection: Connection, row: _Row) -> int:
-    sql = (
-        "INSERT INTO users (openid, name, avatar, first_seen_ms) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (openid) DO UPDATE SET name = excluded.name, avatar = excluded.avatar"
-        " RETURNING first_seen_ms"
-    )
-    [(first_seen_ms,)] = connection.execute(sql, row).fetchall()
-    return int(first_seen_ms)
 
 
 def _beat(connection: Connection) -> None:

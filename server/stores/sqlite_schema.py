@@ -43,4 +43,24 @@ PRAGMA user_version = 1;
 COMMIT;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1,)
+_VERSION_2: Final = """
+BEGIN IMMEDIATE;
+
+ALTER TABLE users ADD COLUMN brought_by TEXT NOT NULL DEFAULT '';  -- openid
+
+CREATE TABLE rewards (
+    reward_id        TEXT PRIMARY KEY NOT NULL,
+    openid           TEXT NOT NULL,
+    kind             TEXT NOT NULL,
+    points           INTEGER NOT NULL,
+    order_id         TEXT NOT NULL,
+    at_ms            INTEGER NOT NULL,
+    taken_back_at_ms INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX rewards_by_openid ON rewards (openid, at_ms, reward_id);
+
+PRAGMA user_version = 2;
+COMMIT;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2)

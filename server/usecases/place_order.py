@@ -19,6 +19,7 @@ class OrderDraft(Struct, frozen=True, kw_only=True):
     note: str
     shares: tuple[Fen, ...]
     ttl_s: int
+    earns: bool
 
 
 class Idempotency(Struct, frozen=True):
@@ -57,6 +58,7 @@ async def place_order(
         shares=draft.shares,
         now_ms=now_ms,
         expires_at_ms=now_ms + draft.ttl_s * 1000,
+        earns=draft.earns,
     )
     try:
         await store.insert(order)

@@ -5,8 +5,8 @@ from typing import Final
 from msgspec import Struct
 
 from server.domain.document import Order, Payment, open_attempt_of
-from server.domain.events import Evidence, PaymentStarted, PaymentUnpaid, TradeState
-from server.errors import OrderNotPayable, WeChatRefused
+from server.domain.events import Evidence, LeaseReleased, PaymentStarted, PaymentUnpaid, TradeState
+from server.errors import OrderNotPayable, WeChatError, WeChatRefused
 from server.ports import Bus, Cache, Clock, PayGateway, Store
 from server.usecases.change_order import change_order
 from server.usecases.confirm_payment import ask_wechat
@@ -53,15 +53,18 @@ async def start_payment(
             continue
         try:
             return StartedPayment(order, payment, await _prepay_id(order, payment, cache=cache, gateway=gateway))
-        except WeChatRefused as refused:
-            if refused.code in _SPENT:
-                spent = PaymentUnpaid(payment.out_trade_no, TradeState.CLOSED)
-                await change_order(order_id, spent, store=store, bus=bus, clock=clock)
-            elif refused.code in _PERHAPS_PAID:
+        except WeChatError as error:
+            code = error.code if isinstance(error, WeChatRefused) else ""
+            if code in _PERHAPS_PAID:
                 await ask_wechat(
                     payment.out_trade_no, Evidence.QUERY, store=store, bus=bus, gateway=gateway, clock=clock
                 )
-            else:
+                continue
+            # Without a prepay nobody can be paying: others need not wait for him.
+            spent = PaymentUnpaid(payment.out_trade_no, TradeState.CLOSED)
+            event = spent if code in _SPENT else LeaseReleased(payment.out_trade_no)
+            await change_order(order_id, event, store=store, bus=bus, clock=clock)
+            if code not in _SPENT:
                 raise
     order = await store.get(order_id)
     raise OrderNotPayable(order_id, order.state)

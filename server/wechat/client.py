@@ -1,8 +1,8 @@
 """
 The only module that opens connections to WeChat.
 
-Every call ends within a few seconds in bytes or in WeChatUnavailable. What the bytes mean is for `v2_answers` and
-`official` to say; nothing here decides about an order.
+Every call ends within a few seconds (a bill: a minute) in bytes or in WeChatUnavailable. What the bytes mean is for
+`v2_answers`, `v2_refunds`, `bills` and `official` to say; nothing here decides about an order.
 """
 
 import asyncio
@@ -10,24 +10,33 @@ import logging
 import secrets
 import ssl
 from collections.abc import Sequence
-from typing import Final
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import httpx
 
-from server.domain.document import Order, Payment
-from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, TradeType
-from server.errors import WeChatRefused, WeChatUnavailable
+from server.domain.document import Order, Payment, Refund
+from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed, TradeType
+from server.errors import ConfigError, WeChatRefused, WeChatUnavailable
 from server.ports import WeChatUser
-from server.wechat import official, v2_answers, v2_calls
+from server.wechat import bills, official, v2_answers, v2_calls, v2_refunds
 from server.wechat.v2_sign import Merchant
 
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 CONNECT_TIMEOUT_S: Final = 1.5  # leaves the backup host enough of the whole
 TOTAL_TIMEOUT_S: Final = 5.0  # of one call of ours, both hosts together
+BILL_TIMEOUT_S: Final = 60.0
 TIMEOUTS_BEFORE_SWITCH: Final = 2
 
 _XML: Final = {"Content-Type": "text/xml; charset=utf-8"}
 _CLOSED: Final = ("ORDERCLOSED", "ORDERNOTEXIST")  # nobody can pay it: what closing was for
+
+
+class Certificate(NamedTuple):
+    """Our API certificate and its private key, PEM files; WeChat lets nobody move money out without them."""
+
+    cert_file: Path
+    private_key_file: Path
 
 
 class _NotReached(WeChatUnavailable):
@@ -37,12 +46,20 @@ class _NotReached(WeChatUnavailable):
 class _Line:
     """A line to one WeChat service: its hosts in order of preference, the one in use, and a pool of connections."""
 
-    def __init__(self, base_urls: Sequence[str], total_s: float) -> None:
+    def __init__(
+        self,
+        base_urls: Sequence[str],
+        total_s: float,
+        *,
+        certificate: Certificate | None = None,
+        max_bytes: int = MAX_ANSWER_BYTES,
+    ) -> None:
         self._base_urls = [url.rstrip("/") for url in base_urls]
         self._at = 0
         self._timeouts = 0  # in a row
         self._total_s = total_s
-        self._http = _open_pool(total_s)
+        self._max_bytes = max_bytes
+        self._http = _open_pool(total_s, certificate)
 
     async def fetch(self, call: str, method: str, path: str, body: bytes = b"") -> bytes:
         """
@@ -77,7 +94,7 @@ class _Line:
     async def _fetch(self, call: str, method: str, url: str, body: bytes) -> bytes:
         try:
             async with self._http.stream(method, url, content=body, headers=_XML if body else None) as response:
-                return await _read(call, response)
+                return await _read(call, response, self._max_bytes)
         except (httpx.ConnectError, httpx.ConnectTimeout):
             raise _NotReached(call, "connect") from None  # the cause would carry the address, and with it our secret
         except httpx.TimeoutException:
@@ -97,11 +114,13 @@ class _Line:
             self._timeouts = 0
 
 
-def _open_pool(total_s: float) -> httpx.AsyncClient:
+def _open_pool(total_s: float, certificate: Certificate | None) -> httpx.AsyncClient:
     # httpx logs whole addresses at INFO, and those of the login carry the account's secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     context = httpx.create_ssl_context(trust_env=False)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if certificate is not None:
+        _present(certificate, context)
     return httpx.AsyncClient(
         verify=context,
         trust_env=False,
@@ -111,7 +130,16 @@ def _open_pool(total_s: float) -> httpx.AsyncClient:
     )
 
 
-async def _read(call: str, response: httpx.Response) -> bytes:
+def _present(certificate: Certificate, context: ssl.SSLContext) -> None:
+    cert_file, private_key_file = certificate
+    try:
+        context.load_cert_chain(cert_file, private_key_file, password="")  # else a locked key asks on the terminal
+    except OSError as exc:  # an ssl.SSLError is one
+        reason = getattr(exc, "reason", None) or exc.strerror
+        raise ConfigError(f"{cert_file} and {private_key_file} are no certificate with its key: {reason}") from None
+
+
+async def _read(call: str, response: httpx.Response, max_bytes: int) -> bytes:
     if response.status_code != httpx.codes.OK:
         raise WeChatUnavailable(call, f"http_{response.status_code}")
     if response.headers.get("Content-Encoding", "identity") != "identity":
@@ -119,22 +147,37 @@ async def _read(call: str, response: httpx.Response) -> bytes:
     answer = bytearray()
     async for chunk in response.aiter_raw():
         answer += chunk
-        if len(answer) > MAX_ANSWER_BYTES:
+        if len(answer) > max_bytes:
             raise WeChatUnavailable(call, "oversize")
     return bytes(answer)
 
 
 class WeChatPayClient:
     """
-    Fills `ports.PayGateway` over API v2 for payments inside WeChat (`JSAPI`).
+    Fills `ports.PayGateway` over API v2 for payments inside WeChat (`JSAPI`), and fetches bills.
 
-    `base_urls` are WeChat's main host and its backups. All three calls may be repeated with the same parameters, so one
+    `base_urls` are WeChat's main host and its backups. All calls may be repeated with the same parameters, so one
     that could not connect is tried on the next host, and that host is kept for as long as it answers.
+    Refunds go over connections of their own, which present `certificate`; without one they are possible only where
+    there is no TLS, that is with the simulated WeChat.
+
+    Raises:
+        ConfigError: The files of `certificate` are not usable.
     """
 
-    def __init__(self, merchant: Merchant, base_urls: Sequence[str], *, total_s: float = TOTAL_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        merchant: Merchant,
+        base_urls: Sequence[str],
+        *,
+        certificate: Certificate | None = None,
+        total_s: float = TOTAL_TIMEOUT_S,
+    ) -> None:
         self._merchant = merchant
+        self._base_urls = base_urls
         self._line = _Line(base_urls, total_s)
+        self._refund_line = self._line if certificate is None else _Line(base_urls, total_s, certificate=certificate)
+        self._may_refund = certificate is not None or all(url.startswith("http:") for url in base_urls)
 
     async def prepay(self, order: Order, payment: Payment) -> str:
         if payment.trade_type is not TradeType.JSAPI:
@@ -155,15 +198,47 @@ class WeChatPayClient:
             if exc.code not in _CLOSED:
                 raise
 
+    async def refund(self, order: Order, payment: Payment, refund: Refund) -> RefundProgressed:
+        if not self._may_refund:
+            raise WeChatRefused("refund", "CERT_ERROR", "no client certificate is configured")
+        request = v2_refunds.refund(payment, refund, self._merchant, nonce=_nonce())
+        answer = await self._refund_line.fetch("refund", "POST", "/secapi/pay/refund", request)
+        fields = v2_answers.read_answer("refund", answer, self._merchant, refusals=v2_refunds.REFUSALS)
+        return v2_refunds.accepted(fields, payment, refund)
+
+    async def query_refund(self, out_refund_no: str) -> RefundProgressed:
+        request = v2_refunds.refundquery(out_refund_no, self._merchant, nonce=_nonce())
+        fields = await self._call("refundquery", request, refusals=v2_refunds.REFUSALS)
+        return v2_refunds.query_result(fields, out_refund_no=out_refund_no)
+
+    async def download_bill(self, day: str, *, total_s: float = BILL_TIMEOUT_S) -> bytes:
+        """
+        Return what WeChat answers for a day in Beijing (`yyyyMMdd`): for `bills.read_bill` to read, and worth keeping.
+
+        Raises:
+            ValueError: No such day.
+            WeChatUnavailable: No answer, or one too large.
+        """
+        request = bills.downloadbill(day, self._merchant, nonce=_nonce())
+        # A line for this call alone: so long an answer must not count among the time-outs of the payments.
+        line = _Line(self._base_urls, total_s, max_bytes=bills.MAX_BILL_BYTES)
+        try:
+            return await line.fetch("downloadbill", "POST", "/pay/downloadbill", request)
+        finally:
+            await line.aclose()
+
     def client_params(self, prepay_id: str, *, now_s: int, nonce: str) -> dict[str, str]:
         return v2_calls.jsapi_params(prepay_id, self._merchant, now_s=now_s, nonce=nonce)
 
     async def aclose(self) -> None:
+        await self._refund_line.aclose()
         await self._line.aclose()
 
-    async def _call(self, call: str, request: bytes) -> dict[str, str]:
+    async def _call(
+        self, call: str, request: bytes, *, refusals: frozenset[str] = v2_answers.REFUSALS
+    ) -> dict[str, str]:
         answer = await self._line.fetch(call, "POST", f"/pay/{call}", request)
-        return v2_answers.read_answer(call, answer, self._merchant)
+        return v2_answers.read_answer(call, answer, self._merchant, refusals=refusals)
 
 
 class WeChatLoginClient:

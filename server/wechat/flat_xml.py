@@ -1,5 +1,6 @@
 """
-The flat XML of API v2, read strictly: `<xml>`, one level of `<name>text or CDATA</name>`, nothing else.
+The flat XML of API v2, read strictly: `<xml>`, one level of `<name>text or CDATA</name>`, nothing else. What a refund
+notify holds encrypted has the root `<root>` instead.
 
 What WeChat posts is reachable by everybody, so this grammar has no word for a document type, an entity of one's own, a
 comment, a processing instruction, an attribute, a nested or a repeated element: there is nothing to expand and nothing
@@ -11,9 +12,11 @@ says version 1.0 and UTF-8 is let through, because XML writers put one there una
 """
 
 import re
-from typing import Final
+from typing import Final, Literal
 
 from server.errors import MalformedNotify
+
+Root = Literal["xml", "root"]
 
 MAX_BODY_BYTES: Final = 64 * 1024
 MAX_FIELDS: Final = 128  # a notify has some 25, and three more for each coupon
@@ -22,10 +25,13 @@ MAX_VALUE_LENGTH: Final = 8 * 1024  # characters; the longest field WeChat names
 # Every quantifier is possessive or bounded, so that no input makes the scan go back over what it has read.
 _CHARS: Final = r"[^\]]*+(?:\](?!\]>)[^\]]*+)*+"  # of a CDATA section: up to the first "]]>"
 _CDATA: Final = rf"<!\[CDATA\[({_CHARS})\]\]>"
-_OPENING: Final = re.compile(
+_DECLARATION: Final = (
     r"""(?:<\?xml[ ]version=(?:"1\.0"|'1\.0')(?:[ ]encoding=(?:"(?i:utf-8)"|'(?i:utf-8)'))?[ ]?\?>)?"""
-    r"[ \t\n]*+<xml>[ \t\n]*+",
 )
+_OPENINGS: Final[dict[Root, re.Pattern[str]]] = {
+    "xml": re.compile(_DECLARATION + r"[ \t\n]*+<xml>[ \t\n]*+"),
+    "root": re.compile(_DECLARATION + r"[ \t\n]*+<root>[ \t\n]*+"),
+}
 # The last branch takes all the rest at the first thing that is no field: one pass, and the first failure is the end.
 _FIELDS: Final = re.compile(
     rf"<([a-z_][a-z0-9_]{{0,39}}+)"
@@ -43,7 +49,7 @@ _PREDEFINED: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"
 _CONTROLS: Final = bytes(byte for byte in range(0x20) if byte not in b"\t\n\r")
 
 
-def read_flat_xml(body: bytes) -> dict[str, str]:
+def read_flat_xml(body: bytes, root: Root = "xml") -> dict[str, str]:
     """
     Return the fields in the order they were sent; an empty element is the empty string.
 
@@ -51,10 +57,11 @@ def read_flat_xml(body: bytes) -> dict[str, str]:
         MalformedNotify: The body is outside the grammar or too large.
     """
     text = _decode(body)
-    opening = _OPENING.match(text)
-    end = len(text.rstrip(" \t\n")) - len("</xml>")
-    if opening is None or end < opening.end() or not text.startswith("</xml>", end):
-        raise MalformedNotify("root is not <xml>")
+    opening = _OPENINGS[root].match(text)
+    closing = f"</{root}>"
+    end = len(text.rstrip(" \t\n")) - len(closing)
+    if opening is None or end < opening.end() or not text.startswith(closing, end):
+        raise MalformedNotify(f"root is not <{root}>")
     fields: dict[str, str] = {}
     found = _FIELDS.findall(text, opening.end(), end)
     for name, cdata, plain, mixed, rest in found:

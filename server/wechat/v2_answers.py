@@ -17,8 +17,8 @@ from server.wechat.flat_xml import read_flat_xml
 from server.wechat.v2_payment import paid_payment
 from server.wechat.v2_sign import Merchant, check_ours, verify
 
-# The codes with which WeChat says no for good. Every other one leaves the outcome unknown: SYSTEMERROR,
-# BIZERR_NEED_RETRY, FREQUENCY_LIMITED, USERPAYING, and any code nobody has told us of.
+# The codes with which WeChat says no for good to a call about a payment. Every other one leaves the outcome unknown:
+# SYSTEMERROR, BIZERR_NEED_RETRY, FREQUENCY_LIMITED, USERPAYING, and any code nobody has told us of.
 REFUSALS: Final = frozenset(
     {
         "APPID_MCHID_NOT_MATCH",
@@ -42,7 +42,6 @@ REFUSALS: Final = frozenset(
         "XML_FORMAT_ERROR",
     },
 )
-_BY_LETTERS: Final = {code.replace("_", ""): code for code in REFUSALS}  # WeChat spells some with and without "_"
 
 # An unsigned FAIL names no code, only a sentence; these are the ones after which the call may have worked.
 _AMBIGUOUS: Final = re.compile(
@@ -62,12 +61,12 @@ _PREPAY_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _WORD: Final = re.compile(r"[0-9A-Za-z_]{1,40}")
 
 
-def read_answer(call: str, body: bytes, merchant: Merchant) -> dict[str, str]:
+def read_answer(call: str, body: bytes, merchant: Merchant, *, refusals: frozenset[str] = REFUSALS) -> dict[str, str]:
     """
     Return the fields of an answer that is WeChat's, ours and a success.
 
     Raises:
-        WeChatRefused: A clear no. `code` is one of REFUSALS in that spelling, or `FAIL` for an unsigned one, which
+        WeChatRefused: A clear no. `code` is one of `refusals` in that spelling, or `FAIL` for an unsigned one, which
             therefore can never be mistaken for a state of the order.
         WeChatUnavailable: Anything else; the outcome is unknown.
     """
@@ -82,7 +81,7 @@ def read_answer(call: str, body: bytes, merchant: Merchant) -> dict[str, str]:
         raise WeChatUnavailable(call, "signature") from None
     except MerchantMismatch as exc:
         raise WeChatUnavailable(call, exc.field) from None
-    _check_result_code(call, fields)
+    _check_result_code(call, fields, refusals)
     return fields
 
 
@@ -131,12 +130,13 @@ def _check_return_code(call: str, fields: Mapping[str, str]) -> None:
     raise WeChatRefused(call, "FAIL", message[:128])
 
 
-def _check_result_code(call: str, fields: Mapping[str, str]) -> None:
+def _check_result_code(call: str, fields: Mapping[str, str], refusals: frozenset[str]) -> None:
     result = fields.get("result_code")
     if result == "SUCCESS":
         return
     received = fields.get("err_code", "")
-    code = _BY_LETTERS.get(received.replace("_", "").upper())
+    letters = received.replace("_", "").upper()  # WeChat spells some with and without "_"
+    code = next((refusal for refusal in refusals if refusal.replace("_", "") == letters), None)
     if result != "FAIL" or code is None:
         raise WeChatUnavailable(call, received if _WORD.fullmatch(received) else "result_code")
     raise WeChatRefused(call, code, fields.get("err_code_des", "")[:128])

@@ -39,17 +39,17 @@ def unifiedorder(order: Order, payment: Payment, merchant: Merchant, *, nonce: s
         "trade_type": "JSAPI",
         "openid": payment.payer.openid,
     }
-    return _signed(params, merchant, nonce)
+    return signed_request(params, merchant, nonce)
 
 
 def orderquery(out_trade_no: str, merchant: Merchant, *, nonce: str) -> bytes:
     """Return the call that asks how this attempt stands."""
-    return _signed(_about(out_trade_no, merchant), merchant, nonce)
+    return signed_request(_about(out_trade_no, merchant), merchant, nonce)
 
 
 def closeorder(out_trade_no: str, merchant: Merchant, *, nonce: str) -> bytes:
     """Return the call that closes this attempt."""
-    return _signed(_about(out_trade_no, merchant), merchant, nonce)
+    return signed_request(_about(out_trade_no, merchant), merchant, nonce)
 
 
 def jsapi_params(prepay_id: str, merchant: Merchant, *, now_s: int, nonce: str) -> dict[str, str]:
@@ -76,10 +76,11 @@ def to_xml(params: Mapping[str, str]) -> bytes:
     return text.encode()
 
 
-def _about(out_trade_no: str, merchant: Merchant) -> dict[str, str]:
-    return {"appid": merchant.appid, "mch_id": merchant.mch_id, "out_trade_no": out_trade_no}
-
-
-def _signed(params: Mapping[str, str], merchant: Merchant, nonce: str) -> bytes:
+def signed_request(params: Mapping[str, str], merchant: Merchant, nonce: str) -> bytes:
+    """Return the body of a call with these parameters, signed with the first key."""
     complete = {**params, "nonce_str": nonce, "sign_type": str(merchant.sign_type)}
     return to_xml({**complete, "sign": sign(complete, merchant.api_keys[0], merchant.sign_type)})
+
+
+def _about(out_trade_no: str, merchant: Merchant) -> dict[str, str]:
+    return {"appid": merchant.appid, "mch_id": merchant.mch_id, "out_trade_no": out_trade_no}

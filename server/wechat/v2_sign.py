@@ -38,6 +38,7 @@ class Merchant:
     mch_id: str
     api_keys: tuple[str, ...] = field(repr=False)
     notify_url: str
+    refund_notify_url: str
     sign_type: SignType = SignType.HMAC_SHA256
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ function readDraft() {
   if (amount === null) return { wrong: "amount_bad" };
   if (firstShare(amount, shares) === null) return { wrong: "amount_small" };
   const draft = { title: byId("title").value.trim() || say(words("title_hint")), amount, shares };
-  const note = byId("note").value.replace(/\s+/g, " ").trim(); // one line: the server takes no line ends
+  const note = byId("note").value.trim();
   const expires = byId("expires").value;
   if (note) draft.note = note;
   if (expires) draft.expires_in_s = Number(expires);
@@ -66,6 +66,7 @@ async function create(event) {
   setBusy(true);
   try {
     const { order } = await api.createOrder(draft, keyFor(draft));
+    lastDraft = { body: "", key: "" }; // the same words again, on the way back, are another order
     location.assign(`/orders/${encodeURIComponent(order.order_id)}`);
   } catch (error) {
     showText(byId("form-error"), formErrorText(error));

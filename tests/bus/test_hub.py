@@ -1,6 +1,7 @@
 """The watchers of one process: newest state only, shared bytes, nobody waits for a slow one."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.bus.hub import BEAT_S, SILENCE_S, STALL_S, End, Framing, Hub, Watcher
+from server.bus.hub import BEAT_S, SILENCE_S, SLICE, STALL_S, End, Framing, Hub, Watcher
 from server.domain.document import Order
 from tests.builders import after as applied
 from tests.builders import an_order, paid, started
@@ -282,3 +283,21 @@ def test_whatever_comes_in_whatever_order_revs_rise_and_the_last_is_the_true_one
 
     assert phone.revs == sorted(set(phone.revs))
     assert phone.revs[-1] == states[-1].rev
+
+
+def test_a_crowd_is_served_in_slices_with_room_for_other_work_between(times: Times) -> None:
+    steps: list[Callable[[], None]] = []
+    hub = Hub(clock=times, monotonic_s=times.monotonic_s, later=steps.append)
+    order = an_order()
+    phones = [Phone() for _ in range(2 * SLICE + 1)]
+    for phone in phones:
+        watching(hub, order, "a friend", phone)
+    after = paid_order(order)
+
+    hub.offer(after)
+    served = [0]
+    while steps:
+        steps.pop(0)()
+        served.append(sum(after.rev in phone.revs for phone in phones))
+
+    assert served == [0, SLICE, 2 * SLICE, 2 * SLICE + 1]

@@ -13,7 +13,7 @@ from server.domain.user import User
 from server.errors import DuplicateOrder, OrderNotFound, StoreUnavailable
 from server.ports import KeyClaim, Store
 from tests.contracts.store_fillings import OpenStore, every_filling
-from tests.stores.stored_orders import an_order, changed, order_id
+from tests.stores.stored_orders import a_reward, an_order, changed, order_id
 
 pytestmark = every_filling
 
@@ -257,6 +257,78 @@ class TestUsers:
         await store.remember_user(User(openid="oMing", name="小明", first_seen_ms=100))
 
         assert (await store.remember_user(User(openid="oHong", name="小红", first_seen_ms=200))).first_seen_ms == 200
+
+    async def test_who_brought_a_person_first_is_kept_for_ever(self, store: Store) -> None:
+        await store.remember_user(User(openid="oMing", name="小明", first_seen_ms=100))
+        await store.bring_user("oMing", brought_by="oHong")
+        await store.bring_user("oMing", brought_by="oWang")
+
+        remembered = await store.remember_user(User(openid="oMing", name="大明", first_seen_ms=900))
+
+        assert remembered == User(openid="oMing", name="大明", first_seen_ms=100, brought_by="oHong")
+
+    async def test_nobody_is_made_by_being_brought(self, store: Store) -> None:
+        await store.bring_user("oMing", brought_by="oHong")
+
+        assert (await store.remember_user(User(openid="oMing", name="小明", first_seen_ms=100))).brought_by == ""
+
+    async def test_twenty_who_bring_one_person_at_once_while_he_logs_in_leave_one(self, store: Store) -> None:
+        await store.remember_user(User(openid="oMing", name="小明", first_seen_ms=100))
+
+        await asyncio.gather(
+            *(store.bring_user("oMing", brought_by=f"o{n}") for n in range(20)),
+            *(store.remember_user(User(openid="oMing", name=f"小明{n}", first_seen_ms=900)) for n in range(5)),
+        )
+
+        first, second = [
+            await store.remember_user(User(openid="oMing", name="小明", first_seen_ms=900)) for _ in range(2)
+        ]
+        assert first == second
+        assert (first.first_seen_ms, first.brought_by in {f"o{n}" for n in range(20)}) == (100, True)
+
+
+class TestRewards:
+    async def test_a_reward_is_granted_once_whatever_it_says_the_second_time(self, store: Store) -> None:
+        assert await store.grant_reward(a_reward())
+
+        assert not await store.grant_reward(replace(a_reward(), points=500))
+
+        assert await store.rewards_of("o1", limit=9) == [a_reward()]
+
+    async def test_of_fifty_grants_at_once_one_is_granted(self, store: Store) -> None:
+        granted = await asyncio.gather(*(store.grant_reward(a_reward()) for _ in range(50)))
+
+        assert granted.count(True) == 1
+
+    async def test_a_reward_is_taken_back_once_and_stays_in_the_ledger(self, store: Store) -> None:
+        await store.grant_reward(a_reward())
+
+        await store.take_back_reward(a_reward().reward_id, 700)
+        await store.take_back_reward(a_reward().reward_id, 900)
+
+        assert await store.rewards_of("o1", limit=9) == [replace(a_reward(), taken_back_at_ms=700)]
+        assert not await store.grant_reward(a_reward())
+
+    async def test_taking_back_what_was_never_granted_does_nothing(self, store: Store) -> None:
+        await store.take_back_reward(a_reward().reward_id, 700)
+
+        assert await store.rewards_of("o1", limit=9) == []
+
+    async def test_a_persons_rewards_come_newest_first_and_only_his(self, store: Store) -> None:
+        for number, at_ms in ((1, 300), (2, 100), (3, 200)):
+            await store.grant_reward(a_reward(number, openid="oMing", at_ms=at_ms))
+        await store.grant_reward(a_reward(4, openid="oHong", at_ms=250))
+
+        found = await store.rewards_of("oMing", limit=2)
+
+        assert [reward.at_ms for reward in found] == [300, 200]
+
+    async def test_rewards_are_there_after_a_restart(self, open_store: OpenStore, tmp_path: Path) -> None:
+        async with aclosing(await open_store(tmp_path)) as store:
+            await store.grant_reward(a_reward())
+
+        async with aclosing(await open_store(tmp_path)) as store:
+            assert await store.rewards_of("o1", limit=9) == [a_reward()]
 
 
 class TestLife:

@@ -1,10 +1,21 @@
 """The document as its own outbox: keys, due times, and what the relay may do with an effect."""
 
 import pytest
+from msgspec.structs import replace
 
 from server.domain.document import Order
-from server.domain.effects import Effect, EffectKind, due_at_ms, with_effect, without
-from server.domain.events import EffectFinished, EffectParked, EffectPostponed
+from server.domain.effects import (
+    QUERY_GAPS_S,
+    UNATTENDED,
+    Effect,
+    EffectKind,
+    due_at_ms,
+    due_effects,
+    gap_ms,
+    with_effect,
+    without,
+)
+from server.domain.events import EffectFinished, EffectParked, EffectPostponed, EffectResumed
 from tests.builders import EXPIRES_AT_MS, MINUTE_MS, NOW_MS, after, an_order, attempt_no, paid, started
 
 
@@ -50,6 +61,48 @@ class TestDue:
     def test_an_order_is_due_at_its_next_query_and_else_at_its_end(self) -> None:
         assert an_order().due_at_ms == EXPIRES_AT_MS
         assert after(an_order(), started()).due_at_ms == NOW_MS + 5_000
+
+    @pytest.mark.parametrize("kind", sorted(sorted(UNATTENDED)))
+    def test_what_nobody_runs_yet_makes_no_order_due(self, kind: EffectKind) -> None:
+        """A relay would claim such an order again and again, for nothing."""
+        effects = (an_effect(kind, due_ms=5), an_effect(due_ms=9))
+
+        assert due_at_ms(effects) == 9
+        assert [effect.kind for effect in due_effects(effects, 9)] == [EffectKind.QUERY]
+
+    def test_what_is_due_comes_with_the_longest_overdue_first_and_without_the_parked(self) -> None:
+        effects = (
+            an_effect(about="a", due_ms=7),
+            an_effect(about="b", due_ms=5),
+            an_effect(about="c", due_ms=8),
+            an_effect(about="d", due_ms=1, parked=True),
+        )
+
+        assert [effect.about for effect in due_effects(effects, 7)] == ["b", "a"]
+
+
+class TestGaps:
+    def test_queries_climb_their_ladder_and_stay_on_its_last_step(self) -> None:
+        gaps_s = [gap_ms(replace(an_effect(), tries=tries), jitter=0.5) / 1000 for tries in range(10)]
+
+        assert gaps_s == [15, 30, 60, 180, 300, 600, 1800, 3600, 3600, 3600]
+        assert QUERY_GAPS_S[0] == 5
+
+    def test_questions_after_a_refund_have_a_ladder_of_their_own(self) -> None:
+        effect = an_effect(EffectKind.QUERY_REFUND)
+
+        gaps_s = [gap_ms(replace(effect, tries=tries), jitter=0.5) / 1000 for tries in range(5)]
+
+        assert gaps_s == [180, 600, 1800, 3600, 3600]
+
+    def test_everything_else_backs_off_with_full_jitter_up_to_an_hour(self) -> None:
+        effect = an_effect(EffectKind.REFUND)
+
+        def gap_s(tries: int, jitter: float) -> float:
+            return gap_ms(replace(effect, tries=tries), jitter=jitter) / 1000
+
+        assert [gap_s(tries, 1) for tries in (0, 1, 2, 9, 10, 500)] == [6, 11, 21, 2561, 3601, 3601]
+        assert [gap_s(tries, 0) for tries in (0, 9, 500)] == [1, 1, 1]
 
 
 class TestRelay:
@@ -97,17 +150,37 @@ class TestRelay:
 
         assert after(order, EffectParked(self.key, "NOTENOUGH")) is order
 
+    def test_a_resumed_effect_is_due_at_once_and_begins_anew(self) -> None:
+        postponed = EffectPostponed(key=self.key, due_at_ms=NOW_MS + MINUTE_MS, reason="timeout")
+        order = after(self.a_paid_order(), postponed, EffectParked(self.key, "NOTENOUGH"))
+
+        order = after(order, EffectResumed(self.key), now_ms=NOW_MS + 5)
+
+        effect = find(order, self.key)
+        assert (effect.parked, effect.tries, effect.due_at_ms) == (False, 0, NOW_MS + 5)
+
+    def test_an_effect_that_waits_for_later_can_be_brought_forward(self) -> None:
+        order = after(an_order(), started(), EffectResumed(f"query:{attempt_no(1)}"))
+
+        assert order.due_at_ms == NOW_MS
+
+    def test_resuming_what_is_due_anyway_changes_nothing(self) -> None:
+        order = self.a_paid_order()
+
+        assert after(order, EffectResumed(self.key)) is order
+
     @pytest.mark.parametrize(
         "event",
         [
             EffectFinished("reward:gone"),
             EffectPostponed(key="reward:gone", due_at_ms=NOW_MS, reason="timeout"),
             EffectParked("reward:gone", "timeout"),
+            EffectResumed("reward:gone"),
         ],
-        ids=["finished", "postponed", "parked"],
+        ids=["finished", "postponed", "parked", "resumed"],
     )
     def test_what_is_said_of_an_effect_that_is_gone_changes_nothing(
-        self, event: EffectFinished | EffectPostponed | EffectParked
+        self, event: EffectFinished | EffectPostponed | EffectParked | EffectResumed
     ) -> None:
         order = self.a_paid_order()
 
@@ -135,3 +208,28 @@ def test_completing_the_order_tells_the_merchant_and_stops_the_expiry() -> None:
         "webhook:order.paid",
     }
     assert {effect.due_at_ms for effect in order.effects} == {NOW_MS}
+
+
+class TestComingBack:
+    def test_a_friend_who_presses_pay_again_is_asked_after_from_the_first_gap(self) -> None:
+        """An hour after the first press the next query was up to an hour away."""
+        order = after(an_order(), started())
+        key = f"query:{attempt_no(1)}"
+        for tries in range(4):
+            order = after(order, EffectPostponed(key=key, due_at_ms=NOW_MS + tries * MINUTE_MS, reason="NOTPAY"))
+
+        order = after(order, started(), now_ms=NOW_MS + 2 * MINUTE_MS)
+
+        effect = find(order, key)
+        assert (effect.tries, effect.due_at_ms) == (0, NOW_MS + 2 * MINUTE_MS + 5_000)
+
+    def test_a_double_click_asks_no_sooner(self) -> None:
+        order = after(an_order(), started())
+
+        assert after(order, started(), now_ms=NOW_MS + 1_000) is order
+
+    def test_what_was_parked_stays_so(self) -> None:
+        key = f"query:{attempt_no(1)}"
+        order = after(an_order(), started(), EffectParked(key, "AmountMismatch"))
+
+        assert find(after(order, started(), now_ms=NOW_MS + 2 * MINUTE_MS), key).parked

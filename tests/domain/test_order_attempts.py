@@ -161,13 +161,13 @@ class TestSecondPressOfTheSameFriend:
 
         assert after(order, started("小明")) is order
 
-    def test_only_a_lease_past_its_half_is_renewed(self) -> None:
+    def test_a_lease_that_runs_is_not_prolonged_and_one_that_ended_begins_anew(self) -> None:
         order = after(an_order(), started("小明"))
-        half_ms = NOW_MS + LEASE_MS // 2
+        end_ms = NOW_MS + LEASE_MS
 
-        assert after(order, started("小明"), now_ms=half_ms) is order
-        renewed = after(order, started("小明"), now_ms=half_ms + 1)
-        assert [payment.lease_until_ms for payment in renewed.payments] == [half_ms + 1 + LEASE_MS]
+        assert after(order, started("小明"), now_ms=end_ms - 1) is order
+        renewed = after(order, started("小明"), now_ms=end_ms)
+        assert [payment.lease_until_ms for payment in renewed.payments] == [end_ms + LEASE_MS]
 
     def test_without_a_pay_lease_a_second_press_changes_nothing(self) -> None:
         order = after(an_order(), started("小明", lease_ms=0))

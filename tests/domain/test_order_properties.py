@@ -20,6 +20,7 @@ from server.domain.events import (
     EffectFinished,
     EffectParked,
     EffectPostponed,
+    EffectResumed,
     Event,
     OrderExpired,
     RefundState,
@@ -206,13 +207,15 @@ class OrderLife(RuleBasedStateMachine):
         self.books.ask_back(number, amount)
 
     @precondition(lambda self: self.order.effects)
-    @rule(pick=picks, how=st.sampled_from(["finished", "postponed", "parked"]))
+    @rule(pick=picks, how=st.sampled_from(["finished", "postponed", "parked", "resumed"]))
     def the_relay_was_here(self, pick: int, how: str) -> None:
         effect = self.order.effects[pick % len(self.order.effects)]
         if how == "postponed":
             self.happen(EffectPostponed(key=effect.key, due_at_ms=self.now_ms + MINUTE_MS, reason="timeout"))
         elif how == "parked":
             self.happen(EffectParked(effect.key, "NOTENOUGH"))
+        elif how == "resumed":
+            self.happen(EffectResumed(effect.key))
         elif effect.kind in FINISHED_BY_RUNNING:
             self.happen(EffectFinished(effect.key))
 

@@ -5,7 +5,7 @@ import pytest
 
 from server.domain.document import Order, OrderState
 from server.domain.events import RefundReason, RefundState, TradeState
-from server.domain.public_order import FRIEND, INITIATOR, PublicPerson, public_order, viewer_key
+from server.domain.public_order import FRIEND, INITIATOR, PublicPerson, payers_of, public_order, viewer_key
 from tests.builders import (
     EXPIRES_AT_MS,
     LEASE_MS,
@@ -76,7 +76,7 @@ class TestWhoLooks:
         order = a_half_paid_order()
 
         assert public_order(order, openid).my_role == role
-        assert viewer_key(order, openid) == key
+        assert viewer_key(order, openid, payers_of(order)) == key
 
     def test_only_the_payer_himself_is_told_his_number(self) -> None:
         order = a_half_paid_order()

@@ -3,7 +3,7 @@
 import pytest
 
 from server.domain.document import Order, OrderState, balance
-from server.domain.effects import REFUND_QUERY_AFTER_S, Effect, EffectKind
+from server.domain.effects import REFUND_QUERY_GAPS_S, Effect, EffectKind
 from server.domain.events import RefundReason, RefundState, TradeState
 from server.errors import IllegalTransition, RefundTooLarge, UnknownAttempt
 from tests.builders import NOW_MS, after, an_order, attempt_no, paid, refund_asked, refund_is, refund_no, started
@@ -101,7 +101,7 @@ class TestProgress:
 
         assert waiting(order, EffectKind.REFUND) == []
         assert [(effect.about, effect.due_at_ms) for effect in waiting(order, EffectKind.QUERY_REFUND)] == [
-            (refund_no(1), NOW_MS + REFUND_QUERY_AFTER_S * 1000)
+            (refund_no(1), NOW_MS + REFUND_QUERY_GAPS_S[0] * 1000)
         ]
         assert order.payments[0].refunds[0].refund_id == "50001"
         assert (order.state, order.payments[0].trade_state) == (OrderState.PAID, TradeState.SUCCESS)

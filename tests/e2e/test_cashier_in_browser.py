@@ -115,4 +115,6 @@ async def test_of_two_friends_who_pay_one_share_the_second_is_told_that_his_mone
     await first.shows_scene("paid_mine")
     await initiator.shows("#live", "小明 has paid for you · 1 of 1")
     await expect(initiator.page.locator("#people li")).to_have_count(2)
-    assert await attempts(wechat_control) == ["SUCCESS", "SUCCESS"]
+    first_state, second_state = await attempts(wechat_control)
+    assert first_state == "SUCCESS"
+    assert second_state in ("SUCCESS", "REFUND")  # his money goes back by itself, a moment later

@@ -1,7 +1,7 @@
 """Two daifu processes on one MongoDB wire server and one Redis, with one simulated WeChat: production in small."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,16 +38,24 @@ class Cluster:
         order_id: str = (await self.initiator.place_order())["order_id"]
         return order_id, await self.friend.start_payment(order_id)
 
+    def notify_body(self, out_trade_no: str) -> bytes:
+        """Return WeChat's notify for this attempt."""
+        forger = Forger(self.http, self.merchant, out_trade_no, self.friend_openid)
+        return forger.body(transaction_id="42" + out_trade_no[:26])
+
     async def notify(self, out_trade_no: str, server: ServerProcess) -> httpx.Response:
         """Post WeChat's notify for this attempt to one of the processes."""
-        forger = Forger(self.http, self.merchant, out_trade_no, self.friend_openid)
-        body = forger.body(transaction_id="42" + out_trade_no[:26])
-        return await self.http.post(f"{server.url}/wechat/notify/pay", content=body)
+        return await self.http.post(f"{server.url}/wechat/notify/pay", content=self.notify_body(out_trade_no))
 
 
 @asynccontextmanager
-async def a_cluster(folder: Path, redis: RedisServer) -> AsyncIterator[Cluster]:
-    """Yield two running processes: the initiator speaks to the first, the friend to the second."""
+async def a_cluster(folder: Path, redis: RedisServer, **settings: str) -> AsyncIterator[Cluster]:
+    """
+    Yield two running processes: the initiator speaks to the first, the friend to the second.
+
+    Args:
+        settings: What both processes are told besides, as in the environment.
+    """
     mongo = WireServer(folder / "mongo")
     await asyncio.to_thread(mongo.start)
     async with AsyncExitStack() as stack:
@@ -57,7 +65,8 @@ async def a_cluster(folder: Path, redis: RedisServer) -> AsyncIterator[Cluster]:
         control = await stack.enter_async_context(a_client(wechat.url))
         await control.post("/_sim/faults", json={"target": "notify", "kind": "drop", "times": 0})
         merchant = (await control.get("/_sim/merchant")).json()
-        servers = [_a_server(folder / name, mongo, redis, wechat, merchant) for name in ("one", "two")]
+        shared = {"MONGODB_URL": f"{mongo.url}/daifu", "REDIS_URL": redis.url, **settings}
+        servers = [_a_server(folder / name, wechat, merchant, shared) for name in ("one", "two")]
         for server in servers:
             await server.start()
             stack.push_async_callback(server.aclose)
@@ -71,10 +80,7 @@ async def a_cluster(folder: Path, redis: RedisServer) -> AsyncIterator[Cluster]:
         yield Cluster(servers, redis, mongo, wechat, control, merchant, initiator, friend, openid, http)
 
 
-def _a_server(
-    folder: Path, mongo: WireServer, redis: RedisServer, wechat: Sandbox, merchant: dict[str, Any]
-) -> ServerProcess:
+def _a_server(folder: Path, wechat: Sandbox, merchant: dict[str, Any], shared: Mapping[str, str]) -> ServerProcess:
     port = a_free_port()
-    stores = {"MONGODB_URL": f"{mongo.url}/daifu", "REDIS_URL": redis.url}
-    environment = {**merchant_environment(f"http://127.0.0.1:{port}", wechat.url, merchant), **stores}
+    environment = {**merchant_environment(f"http://127.0.0.1:{port}", wechat.url, merchant), **shared}
     return ServerProcess(port=port, data_dir=folder, environment=environment)

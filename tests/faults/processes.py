@@ -31,13 +31,19 @@ class ServerProcess:
     """`python run.py serve` on a fixed port and folder, so that it can be started again after its death."""
 
     def __init__(self, *, port: int, data_dir: Path, environment: dict[str, str] | None = None) -> None:
+        self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._arguments = ("serve", "--port", str(port), "--data-dir", str(data_dir))
         self._environment = {**os.environ, **(environment or {})}
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self) -> None:
-        """Start it and wait until it can work."""
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def start(self, *, ready_path: str = "/readyz") -> None:
+        """Start it and wait until it can work, or only until this path answers 200."""
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, str(ROOT / "run.py"), *self._arguments),
             env=self._environment,
@@ -46,7 +52,7 @@ class ServerProcess:
             stderr=asyncio.subprocess.DEVNULL,
         )
         async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient(trust_env=False) as http:
-            while not await self._is_ready(http):
+            while not await self._is_ready(http, ready_path):
                 assert self._process.returncode is None, "daifu ended instead of starting"
 
     def kill(self) -> None:
@@ -68,9 +74,9 @@ class ServerProcess:
             self.terminate()
             await self.ended()
 
-    async def _is_ready(self, http: httpx.AsyncClient) -> bool:
+    async def _is_ready(self, http: httpx.AsyncClient, path: str) -> bool:
         try:
-            return (await http.get(f"{self.url}/readyz")).status_code == 200
+            return (await http.get(f"{self.url}{path}")).status_code == 200
         except httpx.TransportError:
             await asyncio.sleep(0.02)  # nothing tells when a port opens but asking
             return False

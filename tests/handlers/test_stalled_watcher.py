@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import gc
 import os
+import resource
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -11,14 +13,21 @@ from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace as replace_order
 
 from sandbox.app import Sandbox
 from server.bootstrap import Services
-from server.bus.hub import STALL_S, Hub
+from server.bus.hub import CLOSE_TOO_SLOW, STALL_S, Hub
 from server.bus.local import LocalBus
+from server.domain.document import Order
 from tests.handlers.watching import cookies_of, until_watched_by
 from tests.people import PATIENCE_S, Page, Person
 from tests.running import Daifu, start_daifu
+
+FRAME_BYTES = 60_000
+OFFERS_A_ROUND = 50
+AT_ONCE_S = 2
+GOODBYE = b"too slow"
 
 
 class TestAReaderThatStalls:
@@ -72,6 +81,65 @@ class TestAReaderThatStalls:
             reading.cancel()
             page.close()
             stalled.close()
+
+    async def test_costs_no_memory_and_no_time_however_much_is_offered_and_hears_why_it_was_closed(
+        self, late_s: list[float], daifu: Daifu, initiator: Person
+    ) -> None:
+        order_id = (await initiator.place_order())["order_id"]
+        stalled = await handshake_and_read_no_more(daifu.url, order_id, cookies_of(initiator))
+        page = await initiator.watch(order_id)
+        revs: asyncio.Queue[int] = asyncio.Queue()
+        reading = asyncio.create_task(read_on(page, revs))
+        try:
+            await until_watched_by(2, daifu)
+            order = replace_order(await daifu.services.store.get(order_id), note="好" * (FRAME_BYTES // 3))
+            order = await offer_bytes(order, 20_000_000, daifu, revs)  # whatever grows once has grown now
+            before_bytes = resident_bytes()
+            order = await offer_bytes(order, 300_000_000, daifu, revs)
+            assert resident_bytes() - before_bytes <= 2_000_000
+
+            late_s[0] = STALL_S + 1
+            daifu.services.hub.tick()
+
+            assert len(daifu.services.hub) == 1
+            assert await close_code_after_all(stalled) == CLOSE_TOO_SLOW
+            await offer_bytes(order, FRAME_BYTES, daifu, revs)
+        finally:
+            reading.cancel()
+            page.close()
+            stalled.close()
+
+
+async def offer_bytes(order: Order, size_bytes: int, daifu: Daifu, revs: asyncio.Queue[int]) -> Order:
+    """Offer so many bytes of ever newer states; the page that reads has each round's last one at once."""
+    rounds = max(1, size_bytes // (FRAME_BYTES * OFFERS_A_ROUND))
+    for _ in range(rounds):
+        for _ in range(OFFERS_A_ROUND):
+            order = replace_order(order, rev=order.rev + 1)
+            daifu.services.hub.offer(order)
+        async with asyncio.timeout(AT_ONCE_S):
+            while await revs.get() < order.rev:
+                pass
+    return order
+
+
+def resident_bytes() -> int:
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+async def close_code_after_all(client: socket.socket) -> int:
+    """Read everything that was still on its way to this socket; return the code the server closed it with."""
+    loop = asyncio.get_running_loop()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    read = bytearray()
+    async with asyncio.timeout(PATIENCE_S):
+        while not read.endswith(GOODBYE):
+            data = await loop.sock_recv(client, 65536)
+            assert data, "closed without a word"
+            read += data
+    code = len(read) - len(GOODBYE) - 2
+    return int.from_bytes(read[code : code + 2])
 
 
 async def read_on(page: Page, revs: asyncio.Queue[int]) -> None:

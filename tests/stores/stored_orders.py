@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from server.domain.document import Order
 from server.domain.effects import Effect, EffectKind
 from server.domain.events import Person
+from server.domain.rewards import Reward, RewardKind
 from tests import builders
 
 
@@ -24,3 +25,15 @@ def changed(order: Order, *, title: str = "奶茶", due_at_ms: int | None = None
     """Return the order's next rev, with one effect at `due_at_ms` or nothing left to do."""
     effects = () if due_at_ms is None else (Effect(kind=EffectKind.QUERY, about="1", due_at_ms=due_at_ms),)
     return replace(order, rev=order.rev + 1, title=title, effects=effects)
+
+
+def a_reward(number: int = 1, *, openid: str = "", at_ms: int = 100) -> Reward:
+    """Return the reward for order `number`, of person `o<number>` unless another is named."""
+    return Reward(
+        reward_id=f"{order_id(number)}001:payer",
+        openid=openid or f"o{number}",
+        kind=RewardKind.PAYER,
+        points=5,
+        order_id=order_id(number),
+        at_ms=at_ms,
+    )

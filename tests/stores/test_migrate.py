@@ -10,6 +10,7 @@ from contextlib import aclosing, closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from pymongo import AsyncMongoClient
 
 from server.domain.user import User
@@ -18,7 +19,7 @@ from server.ports import KeyClaim
 from server.stores.migrate import PAGE, Comparison, migrate
 from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
-from tests.stores.stored_orders import an_order, changed, order_id
+from tests.stores.stored_orders import a_reward, an_order, changed, order_id
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 60
@@ -36,7 +37,10 @@ async def file(tmp_path: Path) -> Path:
         await asyncio.gather(*(store.replace(changed(an_order(n, openid=f"o{n % 7}")), was_rev=1) for n in range(50)))
         for n in range(7):
             await store.remember_user(User(openid=f"o{n}", name="小明", avatar="a" * n, first_seen_ms=n))
+            await store.grant_reward(a_reward(n))
             await store.claim_key(f"key {n}", KeyClaim(order_id(n), "a" * 64))
+        await store.bring_user("o5", brought_by="o6")
+        await store.take_back_reward(a_reward(5).reward_id, 500)
         await store.claim_due(10**9, lease_ms=10**9, limit=20)
     return path
 
@@ -53,6 +57,7 @@ async def test_everything_is_there_afterwards_and_both_sides_say_so(file: Path, 
     assert [(each.kind, each.sqlite.rows) for each in compared] == [
         ("orders", ORDERS),
         ("users", 7),
+        ("rewards", 7),
         ("idempotency", 7),
     ]
     assert all(each.sqlite == each.mongo for each in compared)
@@ -60,7 +65,9 @@ async def test_everything_is_there_afterwards_and_both_sides_say_so(file: Path, 
     assert ("orders", ORDERS, ORDERS) in told
     async with aclosing(await MongoStore.open(url)) as store:
         assert await store.get(order_id(3)) == changed(an_order(3, openid="o3"))
-        assert (await store.remember_user(User(openid="o5", name="x", first_seen_ms=99))).first_seen_ms == 5
+        remembered = await store.remember_user(User(openid="o5", name="x", first_seen_ms=99))
+        assert (remembered.first_seen_ms, remembered.brought_by) == (5, "o6")
+        assert await store.rewards_of("o5", limit=9) == [replace(a_reward(5), taken_back_at_ms=500)]
         assert await store.claim_key("key 4", KeyClaim(order_id(9), "b" * 64)) == KeyClaim(order_id(4), "a" * 64)
         # A lease a relay of the old server held is over: nobody would come back to it.
         assert len(await store.claim_due(10**7, lease_ms=1000, limit=3)) == 3

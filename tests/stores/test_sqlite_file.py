@@ -90,14 +90,15 @@ async def test_a_start_that_was_cut_off_while_making_the_file_begins_again(tmp_p
 async def test_an_older_format_is_brought_up_to_date_with_its_orders(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    next_version = "BEGIN; CREATE TABLE notifies (id TEXT) STRICT; PRAGMA user_version = 2; COMMIT;"
+    version = len(MIGRATIONS) + 1
+    next_version = f"BEGIN; CREATE TABLE notifies (id TEXT) STRICT; PRAGMA user_version = {version}; COMMIT;"
     monkeypatch.setattr(sqlite_file, "MIGRATIONS", (*MIGRATIONS, next_version))
 
     async with aclosing(await SqliteStore.open(path)) as store:
         assert await store.get(order_id(7)) == an_order(7)
 
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (version,)
         assert connection.execute("SELECT count(*) FROM notifies").fetchone() == (0,)
 
 

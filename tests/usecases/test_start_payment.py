@@ -100,6 +100,8 @@ async def test_an_unknown_outcome_keeps_the_attempt_and_the_next_press_uses_it(
 
     with pytest.raises(WeChatUnavailable):
         await press(daifu, order_id, payer)
+    waiting = (await daifu.services.store.get(order_id)).payments[0]
+    assert waiting.lease_until_ms == 0  # nobody has to wait for somebody who cannot be paying
     again = await press(daifu, order_id, payer)
 
     stored = await daifu.services.store.get(order_id)

@@ -252,10 +252,10 @@ HOSTILE: list[Callable[[int], bytes]] = [
 def seconds_to_read(body: bytes) -> float:
     best = 1e9
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.thread_time()  # of this thread alone: a busy machine says nothing of the reader
         with contextlib.suppress(MalformedNotify):
             read_flat_xml(body)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.thread_time() - start)
     return best
 
 
@@ -330,3 +330,18 @@ def test_no_truncated_notify_is_accepted() -> None:
 
     for length in range(len(body)):
         refusal(body[:length])
+
+
+class TestRoot:
+    """A refund notify holds, encrypted, a document with another root."""
+
+    def test_that_is_asked_for_is_read(self) -> None:
+        assert read_flat_xml(b"<root>\n<a>1</a></root>\n", root="root") == {"a": "1"}
+
+    @pytest.mark.parametrize(
+        "body", [b"<xml><a>1</a></xml>", b"<root><a>1</a></xml>", b"<xml><a>1</a></root>", b"<root></root", b""]
+    )
+    def test_of_another_name_is_refused(self, body: bytes) -> None:
+        with pytest.raises(MalformedNotify) as caught:
+            read_flat_xml(body, root="root")
+        assert caught.value.reason == "root is not <root>"

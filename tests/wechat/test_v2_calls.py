@@ -117,7 +117,12 @@ class TestJsapiParams:
 
     def test_are_signed_as_in_the_vector(self) -> None:
         merchant = type(a_merchant())(
-            appid="wx619a931576afe069", mch_id="1", api_keys=(OTHER_KEY,), notify_url="", sign_type=SignType.MD5
+            appid="wx619a931576afe069",
+            mch_id="1",
+            api_keys=(OTHER_KEY,),
+            notify_url="",
+            refund_notify_url="",
+            sign_type=SignType.MD5,
         )
         params = jsapi_params(
             "wx2611334392677180ea59742b3744840000", merchant, now_s=1774495197, nonce="RIPb5Upk3ku7knU6"
@@ -133,7 +138,9 @@ class TestJsapiParams:
         }
 
     def test_name_the_algorithm_they_are_signed_with(self) -> None:
-        merchant = type(a_merchant())(appid="wx619a931576afe069", mch_id="1", api_keys=(OTHER_KEY,), notify_url="")
+        merchant = type(a_merchant())(
+            appid="wx619a931576afe069", mch_id="1", api_keys=(OTHER_KEY,), notify_url="", refund_notify_url=""
+        )
         params = jsapi_params(
             "wx2611334392677180ea59742b3744840000", merchant, now_s=1774495197, nonce="RIPb5Upk3ku7knU6"
         )
@@ -143,7 +150,12 @@ class TestJsapiParams:
 
     def test_of_the_second_vector(self) -> None:
         merchant = type(a_merchant())(
-            appid="wxd678efh567hg6787", mch_id="1", api_keys=(OTHER_KEY,), notify_url="", sign_type=SignType.MD5
+            appid="wxd678efh567hg6787",
+            mch_id="1",
+            api_keys=(OTHER_KEY,),
+            notify_url="",
+            refund_notify_url="",
+            sign_type=SignType.MD5,
         )
         params = jsapi_params("wx2017033010242291fcfe0db70013231072", merchant, now_s=1490840662, nonce=NONCE)
 

@@ -103,7 +103,7 @@ class TestAKeyThatIsNotThirtyTwoPrintableCharacters:
 
 def test_a_merchant_without_a_key_is_refused() -> None:
     with pytest.raises(ConfigError):
-        type(a_merchant())(appid="wx", mch_id="1", api_keys=(), notify_url="")
+        type(a_merchant())(appid="wx", mch_id="1", api_keys=(), notify_url="", refund_notify_url="")
 
 
 def test_a_merchant_does_not_show_its_keys() -> None:

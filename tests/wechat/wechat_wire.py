@@ -63,6 +63,7 @@ def a_merchant(*keys: str, sign_type: SignType = SignType.HMAC_SHA256) -> Mercha
         mch_id="10000100",
         api_keys=keys or (KEY,),
         notify_url="https://pay.example.com/wechat/notify/pay",
+        refund_notify_url="https://pay.example.com/wechat/notify/refund",
         sign_type=sign_type,
     )
 

@@ -1,0 +1,46 @@
+"""The initiator gives money back."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from handlers.base import BaseHandler, checked_order_id
+from handlers.orders import OneOrder
+from handlers.requests import check_range, read_json
+from server.domain.events import RefundRequested
+from server.domain.money import Fen
+from server.domain.public_order import public_order
+from server.usecases.refund_order import refund_order
+
+MAX_AMOUNT: Final = 10**9
+
+
+class AskRefund(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`{}` for the whole order; of one payment with its number; `amount` in fen for less than all that is left."""
+
+    out_trade_no: str | None = None
+    amount: int | None = None
+
+    def wanted(self) -> RefundRequested:
+        """
+        Raises:
+            BadRequest: The amount is none.
+        """
+        amount = self.amount
+        if amount is not None:
+            check_range(amount, "amount", least=1, most=MAX_AMOUNT)
+        return RefundRequested(out_trade_no=self.out_trade_no, amount=None if amount is None else Fen(amount))
+
+
+class RefundHandler(BaseHandler):
+    """/api/orders/<id>/refund"""
+
+    async def post(self, order_id: str) -> None:
+        self.guard_write()
+        openid = self.session().person.openid
+        asked = read_json(self.request.body, AskRefund).wanted()
+        services = self.services
+        order = await refund_order(
+            checked_order_id(order_id), asked, openid, store=services.store, bus=services.bus, clock=services.clock
+        )
+        self.answer(OneOrder(public_order(order, openid)))
