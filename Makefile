@@ -21,7 +21,8 @@ demo: $(VENV)/.run ## play an order, a payment and the live push in the terminal
 	@exec $(PY) run.py demo
 
 test: $(VENV)/.dev browser ## run every test, the browser ones too
-	$(PY) -m pytest -q -n auto --dist worksteal
+	$(PY) -m pytest -q -n 4 --dist worksteal --ignore tests/faults
+	$(PY) -m pytest -q -n 2 --dist worksteal tests/faults
 	node --test tests/static/
 
 check: $(VENV)/.dev ## format, lint, types, import directions

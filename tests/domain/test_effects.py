@@ -62,7 +62,7 @@ class TestDue:
         assert an_order().due_at_ms == EXPIRES_AT_MS
         assert after(an_order(), started()).due_at_ms == NOW_MS + 5_000
 
-    @pytest.mark.parametrize("kind", sorted(sorted(UNATTENDED)))
+    @pytest.mark.parametrize("kind", sorted(UNATTENDED))
     def test_what_nobody_runs_yet_makes_no_order_due(self, kind: EffectKind) -> None:
         """A relay would claim such an order again and again, for nothing."""
         effects = (an_effect(kind, due_ms=5), an_effect(due_ms=9))
