@@ -21,8 +21,8 @@ demo: $(VENV)/.run ## play an order, a payment and the live push in the terminal
 	@exec $(PY) run.py demo
 
 test: $(VENV)/.dev browser ## run every test, the browser ones too
-	$(PY) -m pytest -q -n 4 --dist worksteal --ignore tests/faults
-	$(PY) -m pytest -q -n 2 --dist worksteal tests/faults
+	$(PY) -m pytest -q -n 4 --dist worksteal -m "not (mongo or redis or process)"
+	$(PY) -m pytest -q -n 3 --dist worksteal -m "mongo or redis or process"
 	node --test tests/static/
 
 check: $(VENV)/.dev ## format, lint, types, import directions

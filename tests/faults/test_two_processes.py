@@ -70,7 +70,7 @@ async def test_with_redis_killed_no_notify_fails_and_every_page_is_right_within_
     await cluster.notify(out_trade_no, cluster.servers[1])
     began_s = time.monotonic()
     await until_paid(page)
-    assert time.monotonic() - began_s < 1  # pushed, not read again
+    assert time.monotonic() - began_s < 5  # pushed: a round of reading takes 30 s
 
 
 async def test_with_mongodb_stopped_every_notify_is_failed_in_time_and_afterwards_nothing_is_lost(
