@@ -55,7 +55,7 @@ async def answered(wechat_control: httpx.AsyncClient) -> None:
             pass
 
 
-@pytest.mark.parametrize("round_number", range(2))
+@pytest.mark.parametrize("round_number", range(1))
 async def test_killed_right_after_the_answer_the_reward_is_granted_once_after_the_restart(
     round_number: int, server: ServerProcess, wechat_control: httpx.AsyncClient, tmp_path: Path
 ) -> None:
