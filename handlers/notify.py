@@ -2,8 +2,8 @@
 WeChat tells us that a payment succeeded.
 
 The logic is one function of headers and body that awaits one use case; the handler around it only moves bytes. SUCCESS
-is answered when, and only when, the payment is durably stored (or was before): after any other answer WeChat sends it
-again.
+is answered when the payment is durably stored (or was before), or when WeChat reports none at all, so that there is
+nothing to store: after any other answer WeChat sends it again.
 """
 
 from collections.abc import Mapping

@@ -56,7 +56,11 @@ class RefundReason(StrEnum):
 
 
 class Person(Struct, frozen=True):
-    """A WeChat user as one official account knows him. `openid` never leaves the server."""
+    """
+    A WeChat user as one official account knows him.
+
+    No page, frame or log shows `openid`. The session cookie holds it, signed.
+    """
 
     openid: str
     name: str
