@@ -23,6 +23,10 @@ NOTIFY_PATH: Final = "/wechat/notify/pay"
 AT_ONCE: Final = 16
 PATIENCE_S: Final = 30
 
+# How fast the preparation is here, roughly: how far ahead the first notify is.
+INSERTED_PER_S: Final = 400
+OPENED_PER_S: Final = 100
+
 T = TypeVar("T")
 
 
@@ -92,12 +96,13 @@ class Load:
 
 @asynccontextmanager
 async def a_load(
-    cluster: Cluster, *, notifies: int, pages: int, ports_of: Callable[[int], Sequence[int]]
+    cluster: Cluster, *, notifies: int, rate: int, pages: int, ports_of: Callable[[int], Sequence[int]]
 ) -> AsyncIterator[Load]:
     """
     Yield orders with an attempt each, in the store, and pages on some of them, evenly spread.
 
     Args:
+        rate: How many of them will be sent a second.
         pages: At most as many as `notifies`.
         ports_of: The processes page number n may watch from, the first choice first.
     """
@@ -106,7 +111,8 @@ async def a_load(
     users = (await cluster.control.get("/_sim/users")).json()
     initiator = Person(next(user["openid"] for user in users if user["nickname"] == "小红"), "小红", "")
     friend = Person(cluster.friend_openid, "小明", "")
-    orders = [_an_order(initiator, friend) for _ in range(notifies)]
+    first_ms = time.time_ns() // 1_000_000 + 1000 * (notifies // INSERTED_PER_S + pages // OPENED_PER_S)
+    orders = [_an_order(initiator, friend, now_ms=first_ms + n * 1000 // rate) for n in range(notifies)]
     watched = [orders[n * notifies // pages].order_id for n in range(pages)]
     async with aclosing(await MongoStore.open(f"{cluster.mongo.url}/daifu")) as store:
         for some in _slices(orders):
@@ -132,8 +138,8 @@ async def _living(pages: Sequence[Page]) -> AsyncIterator[None]:
             life.cancel()
 
 
-def _an_order(initiator: Person, friend: Person) -> Order:
-    now_ms = time.time_ns() // 1_000_000
+def _an_order(initiator: Person, friend: Person, *, now_ms: int) -> Order:
+    """Return an order whose friend pressed pay about when its notify comes: seconds before, as in life."""
     order = new_order(
         order_id=str(ULID()),
         initiator=initiator,

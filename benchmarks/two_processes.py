@@ -144,6 +144,7 @@ async def _measured(size: Size, choices: Callable[[Cluster], list[list[int]]]) -
                 async with a_load(
                     cluster,
                     notifies=size.rate * size.seconds,
+                    rate=size.rate,
                     pages=size.pages,
                     ports_of=lambda n: ports[n % len(ports)],
                 ) as load:

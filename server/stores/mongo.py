@@ -17,7 +17,7 @@ import structlog
 from bson import encode
 from bson.raw_bson import RawBSONDocument
 from msgspec import structs
-from pymongo import ReplaceOne
+from pymongo import ReplaceOne, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.document import Order
@@ -49,6 +49,10 @@ from server.stores.turn_batch import TurnBatch
 
 MAX_BATCH: Final = 100  # bounds how long the first caller of a batch waits for the last one's document
 
+# More at once would not be answered sooner: the server has them wait for each other, and we could not refuse any.
+READS_UNDER_WAY: Final = 4
+WRITES_UNDER_WAY: Final = 2
+
 _log = structlog.get_logger(__name__)
 
 
@@ -74,8 +78,10 @@ class MongoStore:
     def __init__(self, connect: Callable[[], Client]) -> None:
         self._connect = connect
         self._use(connect())
-        self._reads = TurnBatch(self._read_all, max_size=MAX_BATCH)
-        self._writes = TurnBatch(self._replace_all, max_size=MAX_BATCH)
+        self._reads = TurnBatch(self._read_all, patience_s=READ_S, max_size=MAX_BATCH, most_under_way=READS_UNDER_WAY)
+        self._writes = TurnBatch(
+            self._replace_all, patience_s=WRITE_S, max_size=MAX_BATCH, most_under_way=WRITES_UNDER_WAY
+        )
         self._can_bulk_write: bool | None = None  # None until the database is prepared
         self._preparing: asyncio.Task[None] | None = None
         self._farewells: list[asyncio.Task[None]] = []
@@ -152,20 +158,16 @@ class MongoStore:
         raise unknown
 
     async def claim_due(self, now_ms: int, *, lease_ms: int, limit: int) -> Sequence[Order]:
-        claimed: list[Order] = []
-        # One at a time: contenders for the same earliest order would only make each other's turns repeat at the server.
+        # Bounded below too: where the bound is missing, some servers walk through every order without a due time.
+        due: Document = {"due_at_ms": {"$gte": 0, "$lte": now_ms}}
+        # One at a time: two of one process would only race each other for the same earliest orders.
         async with self._call(), self._claiming:
-            for _ in range(limit):
-                try:
-                    document = await self._claim_one(now_ms, now_ms + lease_ms)
-                except StoreUnavailable:
-                    if not claimed:
-                        raise
-                    break  # what was claimed before is ours, and would wait for the end of its lease
-                if document is None:
-                    break
-                claimed += _readable(document)
-        return claimed
+            with within(READ_S):
+                found = await self._orders.find(due, sort=[("due_at_ms", 1), ("_id", 1)], limit=limit).to_list()
+            if not found:
+                return []
+            claimed = await self._lease_all(found, now_ms + lease_ms)
+        return [order for document in claimed for order in _readable(document)]
 
     async def list_by_initiator(self, openid: str, *, before: str | None, limit: int) -> Sequence[Order]:
         mine: Document = {"initiator.openid": openid} | ({"_id": {"$lt": before}} if before is not None else {})
@@ -278,8 +280,8 @@ class MongoStore:
     async def _prepare(self) -> None:
         self._can_bulk_write = await prepare(self._database)
 
-    async def _read_all(self, order_ids: list[str]) -> Sequence[Document | None]:
-        with within(READ_S):
+    async def _read_all(self, order_ids: list[str], within_s: float) -> Sequence[Document | None]:
+        with within(within_s):
             if len(order_ids) == 1:
                 return [await self._orders.find_one({"_id": order_ids[0]})]
             documents = await self._find_all(set(order_ids))
@@ -290,12 +292,12 @@ class MongoStore:
         # Without its size a batch ends at 101 documents, and what is left costs another round.
         return await self._orders.find({"_id": {"$in": list(order_ids)}}, batch_size=len(order_ids) + 1).to_list()
 
-    async def _replace_all(self, writes: list[_Replacement]) -> Sequence[bool]:
-        if len(writes) == 1:
-            return [await self._replace_one(writes[0])]
-        if not self._can_bulk_write:  # an older server tells totals only, and a total does not say who lost
-            return await asyncio.gather(*map(self._replace_one, writes))
-        with within(WRITE_S):
+    async def _replace_all(self, writes: list[_Replacement], within_s: float) -> Sequence[bool]:
+        with within(within_s):
+            if len(writes) == 1:
+                return [await self._replace_one(writes[0])]
+            if not self._can_bulk_write:  # an older server tells totals only, and a total does not say who lost
+                return await asyncio.gather(*map(self._replace_one, writes))
             outcome = await self._client.bulk_write(
                 [ReplaceOne(_at(w), w.document, namespace=self._orders.full_name) for w in writes],
                 ordered=False,
@@ -304,18 +306,29 @@ class MongoStore:
         return [outcome.update_results[index].matched_count == 1 for index in range(len(writes))]
 
     async def _replace_one(self, write: _Replacement) -> bool:
-        with within(WRITE_S):
-            outcome = await self._orders.replace_one(_at(write), write.document)
-        return outcome.matched_count == 1
+        return (await self._orders.replace_one(_at(write), write.document)).matched_count == 1
 
-    async def _claim_one(self, now_ms: int, until_ms: int) -> Document | None:
-        """Lease the earliest due order: the lease is the due time itself, moved on, and runs out by itself."""
-        with within(WRITE_S):
-            return await self._orders.find_one_and_update(
-                {"due_at_ms": {"$lte": now_ms}},
-                {"$set": {"due_at_ms": until_ms}},
-                sort=[("due_at_ms", 1), ("_id", 1)],
-            )
+    async def _lease_all(self, found: list[Document], until_ms: int) -> list[Document]:
+        """
+        Return those of these orders whose lease is ours now; another process may have been faster with the others.
+
+        The lease is the due time itself, moved on, and runs out by itself: an answer that is lost costs that long.
+        """
+        lease = {"$set": {"due_at_ms": until_ms}}
+        orders = self._orders
+        if self._can_bulk_write:
+            with within(WRITE_S):
+                outcome = await self._client.bulk_write(
+                    [UpdateOne(_as_found(document), lease, namespace=orders.full_name) for document in found],
+                    ordered=False,
+                    verbose_results=True,
+                )
+            counts = [outcome.update_results[index].matched_count for index in range(len(found))]
+        else:
+            with within(WRITE_S):
+                results = await asyncio.gather(*(orders.update_one(_as_found(document), lease) for document in found))
+            counts = [result.matched_count for result in results]
+        return [document for document, count in zip(found, counts, strict=True) if count]
 
     async def _insert_one(self, document: Document) -> bool:
         with within(WRITE_S):
@@ -338,6 +351,11 @@ class MongoStore:
 
 def _at(write: _Replacement) -> Document:
     return {"_id": write.order_id, "rev": write.was_rev}
+
+
+def _as_found(document: Document) -> Document:
+    """Match the order if nobody changed or claimed it since it was read."""
+    return {name: document[name] for name in ("_id", "rev", "due_at_ms")}
 
 
 def _readable(document: Document) -> list[Order]:

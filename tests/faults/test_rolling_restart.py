@@ -30,7 +30,9 @@ async def cluster(tmp_path: Path, redis_server: RedisServer) -> AsyncIterator[Cl
 
 async def test_no_notify_fails_and_every_page_ends_on_the_truth(cluster: Cluster) -> None:
     ports = [server.port for server in cluster.servers]
-    async with a_load(cluster, notifies=PAGES, pages=PAGES, ports_of=lambda n: ports[n % 2 :] + ports[: n % 2]) as load:
+    async with a_load(
+        cluster, notifies=PAGES, rate=RATE, pages=PAGES, ports_of=lambda n: ports[n % 2 :] + ports[: n % 2]
+    ) as load:
         restarting = asyncio.create_task(restart_each(cluster))
         balancer = Balancer(ports)
         sent = await load.notify(balancer, rate=RATE, told=lambda: None)

@@ -163,7 +163,7 @@ class TestPromises:
         async with aclosing(MongoStore(partial(connect, careless, listeners=[spy := Spy()]))) as store:
             await _use_everything(store)
 
-        for name in ("insert", "update", "findAndModify", "bulkWrite"):
+        for name in ("insert", "update", "bulkWrite"):
             assert spy.named(name)
             for command in spy.named(name):
                 assert command["writeConcern"] == {"w": "majority", "j": True}
