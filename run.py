@@ -64,8 +64,10 @@ async def _serve(settings: "Settings") -> None:
 
 async def _serve_as_worker(settings: "Settings") -> None:
     from handlers.process import serve
+    from handlers.supervisor import show_life
 
-    await serve(settings, ready=lambda: None, until_stdin_closes=True)
+    os.set_blocking(sys.stdout.fileno(), False)
+    await serve(settings, ready=show_life, alive=show_life, until_stdin_closes=True)
 
 
 @main.command()

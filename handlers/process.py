@@ -36,11 +36,17 @@ MAX_LOGGED: Final = 500
 log = structlog.get_logger()
 
 
-async def serve(settings: Settings, *, ready: Callable[[], None], until_stdin_closes: bool = False) -> None:
+async def serve(
+    settings: Settings,
+    *,
+    ready: Callable[[], None],
+    alive: Callable[[], None] | None = None,
+    until_stdin_closes: bool = False,
+) -> None:
     """
     Serve until SIGTERM or SIGINT or, if asked, until whoever holds the other end of standard input is gone.
 
-    `ready` is called once the port is open.
+    `ready` is called once the port is open, and from then on `alive` every second, as long as the loop turns.
 
     Raises:
         ConfigError: The port, a file or a setting is not usable.
@@ -54,14 +60,21 @@ async def serve(settings: Settings, *, ready: Callable[[], None], until_stdin_cl
     services = await build(settings)
     server = Server(services, sockets)
     ready()
+    signs_of_life = PeriodicCallback(alive or _keep_quiet, 1000)
+    signs_of_life.start()
     if until_stdin_closes:
         loop.add_reader(sys.stdin.fileno(), _hang_up, stop)
     await stop.wait()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)  # a second signal ends at once
     await server.aclose()
+    signs_of_life.stop()
     if until_stdin_closes:
         loop.remove_reader(sys.stdin.fileno())
+
+
+def _keep_quiet() -> None:
+    """Nobody asked whether we live."""
 
 
 def _take_all_files_allowed() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from handlers.supervisor import supervise
+from handlers.supervisor import Patience, supervise
 from sandbox.app import Sandbox
 from tests.faults.processes import PATIENCE_S, ServerProcess, a_free_port, merchant_environment
 from tests.people import a_client
@@ -133,6 +133,64 @@ async def test_a_worker_that_cannot_start_is_tried_again_at_growing_pauses(tmp_p
     first, second, third = times_in(births)[:3]
     assert second - first > 0.4
     assert third - second > 1.4
+
+
+async def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
+    births = tmp_path / "births"
+    script = (
+        "import os, sys, time; open(sys.argv[1], 'a').write(f'{time.monotonic()}\\n');"
+        " os.write(1, b'.'); time.sleep(600)"
+    )
+    command = (sys.executable, "-S", "-c", script, str(births))
+    served = asyncio.Event()
+    patience = Patience(silence_s=0.3)
+    supervising = asyncio.create_task(supervise(command, os.environ, count=1, ready=served.set, patience=patience))
+    try:
+        await until(lambda: len(times_in(births)) >= 3)
+        assert served.is_set()
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await supervising
+
+
+async def test_a_worker_that_ignores_its_end_is_killed(tmp_path: Path) -> None:
+    births = tmp_path / "births"
+    script = (
+        "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        " open(sys.argv[1], 'a').write(f'{time.monotonic()}\\n'); os.write(1, b'.'); time.sleep(600)"
+    )
+    command = (sys.executable, "-S", "-c", script, str(births))
+    served = asyncio.Event()
+    supervising = asyncio.create_task(
+        supervise(command, os.environ, count=1, ready=served.set, patience=Patience(end_s=0.3))
+    )
+    await asyncio.wait_for(served.wait(), PATIENCE_S)
+
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    await asyncio.wait_for(supervising, PATIENCE_S)
+    assert len(times_in(births)) == 1
+
+
+async def test_ready_is_said_when_every_worker_serves_and_not_before(tmp_path: Path) -> None:
+    births = tmp_path / "births"
+    go = tmp_path / "go"
+    script = (
+        "import os, pathlib, sys, time; open(sys.argv[1], 'a').write(f'{time.monotonic()}\\n')\n"
+        "while not pathlib.Path(sys.argv[2]).exists(): time.sleep(0.01)\n"
+        "os.write(1, b'.'); time.sleep(600)"
+    )
+    command = (sys.executable, "-S", "-c", script, str(births), str(go))
+    served = asyncio.Event()
+    supervising = asyncio.create_task(supervise(command, os.environ, count=2, ready=served.set))
+    try:
+        await until(lambda: len(times_in(births)) == 2)
+        assert not served.is_set()
+        go.touch()
+        await asyncio.wait_for(served.wait(), PATIENCE_S)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await supervising
 
 
 def times_in(births: Path) -> list[float]:
