@@ -130,6 +130,15 @@ class EffectFinished(Struct, frozen=True):
     key: str
 
 
+class PaymentRewarded(Struct, frozen=True, kw_only=True):
+    """The ledger holds these points for this payment now (0 and 0: taken back); the effect `key` is struck off."""
+
+    key: str
+    out_trade_no: str
+    initiator_points: int = 0
+    payer_points: int = 0
+
+
 class EffectPostponed(Struct, frozen=True, kw_only=True):
     """The relay could not finish this effect yet; `reason` is a short code."""
 
@@ -161,6 +170,7 @@ Event = (
     | RefundRequested
     | RefundProgressed
     | EffectFinished
+    | PaymentRewarded
     | EffectPostponed
     | EffectParked
     | EffectResumed

@@ -39,6 +39,7 @@ from server.domain.events import (
     LeaseReleased,
     OrderExpired,
     PaymentConfirmed,
+    PaymentRewarded,
     PaymentStarted,
     PaymentUnpaid,
     RefundProgressed,
@@ -315,6 +316,15 @@ def _strike_off(order: Order, event: EffectFinished, now_ms: int) -> Order:
     return order if effects is order.effects else replace(order, effects=effects)
 
 
+def _reward(order: Order, event: PaymentRewarded, now_ms: int) -> Order:
+    effects = without(order.effects, event.key)
+    if effects is order.effects:
+        return order
+    payment = find_attempt(order, event.out_trade_no)
+    rewarded = replace(payment, initiator_points=event.initiator_points, payer_points=event.payer_points)
+    return put(replace(order, effects=effects), payment, rewarded)
+
+
 def _postpone(order: Order, event: EffectPostponed | EffectParked, now_ms: int) -> Order:
     def later(effect: Effect) -> Effect:
         if isinstance(event, EffectParked):
@@ -355,6 +365,7 @@ _ALWAYS: Final[Mapping[type, Transition]] = {
     PaymentUnpaid: _unpaid,
     RefundProgressed: refund_progressed,
     EffectFinished: _strike_off,
+    PaymentRewarded: _reward,
     EffectPostponed: _postpone,
     EffectParked: _postpone,
     EffectResumed: _resume,

@@ -33,7 +33,11 @@ class PublicRefund(Struct, frozen=True):
 
 
 class PublicPayment(Struct, frozen=True, kw_only=True):
-    """`share` is an index into `share_amounts` or null; `out_trade_no` is told only to the payer himself."""
+    """
+    `share` is an index into `share_amounts` or null; `out_trade_no` is told only to the payer himself.
+
+    `my_points` is what it earned whoever looks: the initiator, or the payer himself.
+    """
 
     payer: PublicPerson
     amount: Fen
@@ -44,6 +48,7 @@ class PublicPayment(Struct, frozen=True, kw_only=True):
     refund: PublicRefund | None
     mine: bool
     out_trade_no: str | None
+    my_points: int
 
 
 class PublicEntry(Struct, frozen=True):
@@ -105,7 +110,7 @@ def public_order(order: Order, openid: str) -> PublicOrder:
         expires_at_ms=order.expires_at_ms,
         paid_at_ms=order.paid_at_ms,
         initiator=PublicPerson(order.initiator.name, order.initiator.avatar),
-        payments=tuple(_public_payment(p, openid) for p in order.payments),
+        payments=tuple(_public_payment(order, p, openid) for p in order.payments),
         events=tuple(PublicEntry(e.kind, e.at_ms, e.name, e.amount) for e in order.entries),
         my_role=_role(order, openid),
     )
@@ -116,8 +121,9 @@ def _role(order: Order, openid: str) -> Role:
     return "initiator" if key == INITIATOR else "friend" if key == FRIEND else "payer"
 
 
-def _public_payment(payment: Payment, openid: str) -> PublicPayment:
+def _public_payment(order: Order, payment: Payment, openid: str) -> PublicPayment:
     mine = payment.payer.openid == openid
+    brought = order.initiator.openid == openid
     return PublicPayment(
         payer=PublicPerson(payment.payer.name, payment.payer.avatar),
         amount=payment.amount,
@@ -128,6 +134,7 @@ def _public_payment(payment: Payment, openid: str) -> PublicPayment:
         refund=_public_refund(payment),
         mine=mine,
         out_trade_no=payment.out_trade_no if mine else None,
+        my_points=(payment.initiator_points if brought else 0) + (payment.payer_points if mine else 0),
     )
 
 

@@ -1,10 +1,12 @@
 """What a payment earns is granted once, and taken back when its money goes back."""
 
+from collections.abc import Sequence
+
 from server.domain.document import Order, find_attempt
 from server.domain.effects import Effect, EffectKind
-from server.domain.events import EffectFinished
+from server.domain.events import EffectFinished, PaymentRewarded
 from server.domain.refunds import find_refund
-from server.domain.rewards import RELATION_S, relation_key, reward_ids, rewards_for
+from server.domain.rewards import RELATION_S, Reward, RewardKind, relation_key, reward_ids, rewards_for
 from server.usecases.effect_means import Means, Outcome, postponed
 
 
@@ -27,7 +29,7 @@ async def reward_payment(order: Order, effect: Effect, means: Means) -> Outcome:
             await means.store.grant_reward(reward)
         if won_by is None:
             await means.cache.put(key, payment.out_trade_no, ttl_s=RELATION_S)
-    return (EffectFinished(effect.key),)
+    return (_rewarded(effect, payment.out_trade_no, rewards),)
 
 
 async def take_back_reward(order: Order, effect: Effect, means: Means) -> Outcome:
@@ -38,4 +40,15 @@ async def take_back_reward(order: Order, effect: Effect, means: Means) -> Outcom
     if not payment.left:
         for reward_id in reward_ids(payment):
             await means.store.take_back_reward(reward_id, means.clock.now_ms())
+        return (_rewarded(effect, payment.out_trade_no, ()),)
     return (EffectFinished(effect.key),)
+
+
+def _rewarded(effect: Effect, out_trade_no: str, rewards: Sequence[Reward]) -> PaymentRewarded:
+    points = {reward.kind: reward.points for reward in rewards}
+    return PaymentRewarded(
+        key=effect.key,
+        out_trade_no=out_trade_no,
+        initiator_points=points.get(RewardKind.INITIATOR, 0),
+        payer_points=points.get(RewardKind.PAYER, 0),
+    )

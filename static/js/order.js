@@ -42,6 +42,7 @@ function drawHead(view) {
   setText(byId("progress-text"), say(view.progress.text));
   setText(byId("live"), say(view.live));
   byId("complete").hidden = !view.complete;
+  showText(byId("reward"), view.reward && say(view.reward));
   byId("hero").classList.toggle("df-hero_complete", view.complete);
   showText(byId("countdown"), view.seconds !== null && say(words("expires_in", { left: countdown(view.seconds) })));
 }

@@ -88,6 +88,12 @@ function myShareAmount(order, { free, unpaid }) {
   return order.share_amounts[candidates[0] ?? 0];
 }
 
+/** What the order has earned whoever looks, taken together: words, or null when it is nothing. */
+export function rewardWords(order) {
+  const points = order.payments.reduce((sum, payment) => sum + payment.my_points, 0);
+  return points ? words("points_earned", { points }) : null;
+}
+
 const refundKey = (refund) =>
   ({ SUCCESS: "refund_done", ABNORMAL: "refund_abnormal" })[refund.state] ?? "refund_coming";
 
@@ -101,8 +107,8 @@ export function refundWords(refund) {
  * `local` is what only this page knows: `busy` (null, "starting", "cashier", "confirming"), `busy_since_ms`, and
  * `outside` (true when this browser has no cashier, because it is not WeChat's).
  *
- * Returns `{scene, mood, headline, detail, canPay, payLabel, waitSeconds, ownOrder, refunds, ask}`: `waitSeconds` until
- * somebody's lease ends or null, `refunds` what else of mine goes back, `ask` see `friendAsk`.
+ * Returns `{scene, mood, headline, detail, canPay, payLabel, waitSeconds, ownOrder, refunds, ask, reward}`: `waitSeconds`
+ * until somebody's lease ends or null, `refunds` what else of mine goes back, `ask` see `friendAsk`.
  */
 export function friendView(order, nowMs, local = {}) {
   const mine = order.payments.filter((payment) => payment.mine && isPaid(payment));
@@ -116,6 +122,7 @@ export function friendView(order, nowMs, local = {}) {
     ownOrder: order.my_role === "initiator",
     refunds: refunds.map((payment) => refundWords(payment.refund)),
     ask: friendAsk(order, nowMs, shown.about, shown.mood),
+    reward: rewardWords(order),
     ...shown,
   };
 }
@@ -201,8 +208,8 @@ function payScene(order, nowMs, unconfirmed) {
 /**
  * What the initiator sees of an order.
  *
- * Returns `{state, mood, live, progress, payers, paying, canClose, canShare, complete, seconds, timeline}`; `payers` are
- * payments that brought money, newest first, `paying` are friends at the cashier now with `seconds` left of their lease.
+ * Returns `{state, mood, live, progress, payers, paying, canClose, canShare, complete, reward, seconds, timeline}`; `payers`
+ * are payments that brought money, newest first, `paying` are friends at the cashier now with `seconds` left of their lease.
  */
 export function initiatorView(order, nowMs) {
   const open = stateNow(order, nowMs) === "OPEN";
@@ -217,6 +224,7 @@ export function initiatorView(order, nowMs) {
     canClose: open && order.my_role === "initiator",
     canShare: open,
     complete: order.state === "PAID",
+    reward: rewardWords(order),
     seconds: open ? secondsUntil(order.expires_at_ms, nowMs) : null,
     timeline: order.events.map(timelineLine).reverse(),
   };

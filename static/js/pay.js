@@ -52,6 +52,7 @@ function drawState() {
   state.dataset.mood = view.mood;
   setText(byId("headline"), say(view.headline));
   showText(byId("detail"), view.detail && say(view.detail));
+  showText(byId("reward"), view.reward && say(view.reward));
   const notice = (refund) => element("li", { class: "df-notice", "data-mood": "over" }, say(refund));
   drawList(byId("refunds"), view.refunds, notice);
   showText(byId("wait"), view.waitSeconds !== null && say(words("wait_seconds", { seconds: view.waitSeconds })));

@@ -92,6 +92,7 @@ export const EN = {
   event_refunded: "Refunded ¥{amount} to {name}",
   event_unknown: "Something happened",
 
+  points_earned: "You earned {points} points",
   refund_coming: "¥{amount} is on its way back ({reason})",
   refund_done: "¥{amount} has gone back ({reason})",
   refund_abnormal: "¥{amount} could not be refunded yet, the merchant is on it ({reason})",

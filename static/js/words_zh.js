@@ -98,6 +98,7 @@ export const ZH = {
   event_unknown: "有新的动态",
 
   // Refunds
+  points_earned: "你获得了 {points} 积分",
   refund_coming: "¥{amount} 正在退回（{reason}）",
   refund_done: "¥{amount} 已退回（{reason}）",
   refund_abnormal: "¥{amount} 退款遇到问题，商家正在处理（{reason}）",

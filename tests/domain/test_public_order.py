@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from server.domain.document import Order, OrderState
-from server.domain.events import RefundReason, RefundState, TradeState
+from server.domain.events import PaymentRewarded, RefundReason, RefundState, TradeState
 from server.domain.public_order import FRIEND, INITIATOR, PublicPerson, payers_of, public_order, viewer_key
 from tests.builders import (
     EXPIRES_AT_MS,
@@ -18,6 +18,7 @@ from tests.builders import (
     paid,
     refund_asked,
     refund_is,
+    refund_no,
     started,
 )
 
@@ -61,6 +62,29 @@ class TestWhatEverybodySees:
 
         for secret in ("openid", "203.0.113.7", "4200", "effects", "reward"):
             assert secret not in seen
+
+
+class TestPoints:
+    @pytest.mark.parametrize(("openid", "points"), [(INITIATOR_OPENID, 10), (PAYER_OPENID, 5), ("a-stranger", 0)])
+    def test_each_is_told_what_the_payment_earned_himself(self, openid: str, points: int) -> None:
+        order = after(an_order(), started("小明"), paid(1))
+        rewarded = PaymentRewarded(
+            key=f"reward:{attempt_no(1)}", out_trade_no=attempt_no(1), initiator_points=10, payer_points=5
+        )
+
+        assert [p.my_points for p in public_order(after(order, rewarded), openid).payments] == [points]
+
+    def test_points_that_were_taken_back_are_gone(self) -> None:
+        order = after(an_order(), started("小明"), paid(1))
+        number = attempt_no(1)
+        granted = PaymentRewarded(key=f"reward:{number}", out_trade_no=number, initiator_points=10)
+        order = after(order, granted, refund_asked(), refund_is(RefundState.SUCCESS, 1))
+        taken_back = PaymentRewarded(key=f"take_back_reward:{refund_no(1)}", out_trade_no=number)
+
+        order = after(order, taken_back)
+
+        assert [p.my_points for p in public_order(order, INITIATOR_OPENID).payments] == [0]
+        assert after(order, taken_back) is order
 
 
 class TestWhoLooks:

@@ -130,6 +130,14 @@ describe("the friend's page", () => {
     assert.deepEqual(view.detail, { key: "thanks_all", args: {} });
   });
 
+  test("what the payments earned me is one number, and nothing is said of none", () => {
+    const payments = [paid({ my_points: 10 }), paid({ my_points: 5 }), paying()];
+
+    assert.deepEqual(friend({ payments }).reward, { key: "points_earned", args: { points: 15 } });
+    assert.deepEqual(initiator({ payments }).reward, { key: "points_earned", args: { points: 15 } });
+    assert.equal(friend({ payments: [paid({ mine: true })] }).reward, null);
+  });
+
   test("second money of mine is on its way back, then back", () => {
     const back = (state) => friend({ state: "PAID", payments: [paid({ mine: true, share: null, refund: refund(state) })] });
 

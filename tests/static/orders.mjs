@@ -41,6 +41,7 @@ export function aPayment({ name = "小明", ...changes } = {}) {
     refund: null,
     mine: false,
     out_trade_no: null,
+    my_points: 0,
     ...changes,
   };
 }

@@ -49,6 +49,19 @@ async def test_both_earn_and_the_payer_is_brought_by_the_initiator_for_ever(rig:
     assert remembered.brought_by == initiator.openid
 
 
+async def test_the_order_says_what_was_granted_and_no_longer_when_it_was_taken_back(rig: RelayRig) -> None:
+    async with rig.relay():
+        order_id = await a_settled_order(rig)
+        granted = (await rig.at_rest(order_id)).payments[0]
+        again = (await rig.at_rest(await a_settled_order(rig))).payments[0]
+        await rig.happen(order_id, RefundRequested())
+        refunded = (await rig.at_rest(order_id)).payments[0]
+
+    assert (granted.initiator_points, granted.payer_points) == (10, 5)
+    assert (again.initiator_points, again.payer_points) == (0, 0)  # the pair has earned within the hour
+    assert (refunded.initiator_points, refunded.payer_points) == (0, 0)
+
+
 async def test_a_pair_earns_once_an_hour(rig: RelayRig) -> None:
     async with rig.relay():
         await rig.at_rest(await a_settled_order(rig))
