@@ -135,6 +135,26 @@ class Cache(Protocol):
 
     async def delete(self, key: str) -> None: ...
 
+    async def add(self, key: str, value: str, *, ttl_s: int) -> bool:
+        """
+        Keep this value unless the key has one; False only if it is known to have one.
+
+        True is a right of way, not a lock that money may depend on: everybody gets it while nobody can tell.
+        """
+        ...
+
+    async def delete_if(self, key: str, value: str) -> None:
+        """Delete the key if this is its value: whoever added it lets go of it, and of nobody else's."""
+        ...
+
+    async def put_newest(self, key: str, value: str, *, ttl_s: int) -> None:
+        """Keep this value, which begins with a whole number, unless the one there begins with a larger number."""
+        ...
+
+    async def count(self, key: str, *, ttl_s: int) -> int:
+        """Return how often this key was counted, with this time, since the first of `ttl_s`; 0 if nobody can tell."""
+        ...
+
     async def aclose(self) -> None: ...
 
 

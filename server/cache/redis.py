@@ -9,6 +9,20 @@ from server.redis.pipe import RedisFailed, RedisPipe
 PREFIX: Final = "daifu:"
 WAIT_S: Final = 0.05
 
+# A script is one step to everybody else. Numbers are exact below 2**53.
+_DELETE_IF: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+_PUT_NEWEST: Final = """
+local function number(value) return tonumber(string.match(value or '', '^%d+') or '0') end
+if number(redis.call('GET', KEYS[1]) or '') <= number(ARGV[1]) then
+  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+end
+"""
+_COUNT: Final = """
+local counted = redis.call('INCR', KEYS[1])
+if counted == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
+return counted
+"""
+
 _KEY: Final = re.compile(r"[a-z_]+(:[0-9A-Za-z._:-]{1,128})?")
 
 
@@ -40,16 +54,29 @@ class RedisCache:
     async def delete(self, key: str) -> None:
         await self._ask("DEL", _name(key))
 
+    async def add(self, key: str, value: str, *, ttl_s: int) -> bool:
+        return await self._ask("SET", _name(key), value, "EX", ttl_s, "NX", lost=True) is not None
+
+    async def delete_if(self, key: str, value: str) -> None:
+        await self._ask("EVAL", _DELETE_IF, 1, _name(key), value)
+
+    async def put_newest(self, key: str, value: str, *, ttl_s: int) -> None:
+        await self._ask("EVAL", _PUT_NEWEST, 1, _name(key), value, ttl_s)
+
+    async def count(self, key: str, *, ttl_s: int) -> int:
+        return await self._ask("EVAL", _COUNT, 1, _name(key), ttl_s) or 0
+
     async def aclose(self) -> None:
         await self._pipe.aclose()
 
-    async def _ask(self, *command: str | int) -> Any:
+    async def _ask(self, *command: str | int, lost: object = None) -> Any:
+        """Return the answer, or `lost` if there was none."""
         try:
             async with asyncio.timeout(WAIT_S):
                 return await self._pipe.call(*command)
         except (RedisFailed, TimeoutError):
             self.failures += 1
-            return None
+            return lost
 
 
 def _name(key: str) -> str:

@@ -109,6 +109,8 @@ async def test_killed_and_started_again_it_is_empty_and_works(cache: RedisCache,
     redis_server.kill()
     assert await cache.get("value:1") is None
     await cache.put("value:1", "dropped", ttl_s=LONG_S)
+    assert await cache.add("value:1", "nobody can tell", ttl_s=LONG_S)
+    assert await cache.count("calls:1", ttl_s=LONG_S) == 0
     redis_server.start()
 
     await comes_back(cache)

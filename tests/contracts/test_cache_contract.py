@@ -83,6 +83,46 @@ async def test_many_who_ask_at_once_each_get_their_own_answer(cache: Cache) -> N
     assert answers == [str(number) for number in range(500)]
 
 
+async def test_of_many_who_add_at_once_one_gets_the_key(cache: Cache) -> None:
+    added = await asyncio.gather(*(cache.add("turn:1", str(number), ttl_s=LONG_S) for number in range(50)))
+
+    assert added.count(True) == 1
+    assert await cache.get("turn:1") == str(added.index(True))
+
+
+async def test_what_was_added_can_be_added_again_when_its_time_is_over(cache: Cache) -> None:
+    assert await cache.add("turn:1", "mine", ttl_s=1)
+    await is_gone(cache, "turn:1")
+
+    assert await cache.add("turn:1", "yours", ttl_s=LONG_S)
+
+
+async def test_nobody_deletes_what_somebody_else_has_added(cache: Cache) -> None:
+    await cache.add("turn:1", "mine", ttl_s=LONG_S)
+
+    await cache.delete_if("turn:1", "yours")
+    assert await cache.get("turn:1") == "mine"
+    await cache.delete_if("turn:1", "mine")
+    assert await cache.get("turn:1") is None
+
+
+async def test_a_late_older_value_does_not_replace_a_newer_one(cache: Cache) -> None:
+    for value in ("1700000000999 first", "1700000001000 second", "999 late", "1700000001000 as old"):
+        await cache.put_newest("value:1", value, ttl_s=LONG_S)
+
+    assert await cache.get("value:1") == "1700000001000 as old"
+
+
+async def test_counting_begins_anew_when_the_time_of_the_first_is_over(cache: Cache) -> None:
+    counted = await asyncio.gather(*(cache.count("calls:1", ttl_s=LONG_S) for _ in range(20)))
+    assert sorted(counted) == list(range(1, 21))
+
+    await cache.count("calls:2", ttl_s=1)
+    await cache.count("calls:2", ttl_s=LONG_S)
+    await is_gone(cache, "calls:2")
+    assert await cache.count("calls:2", ttl_s=LONG_S) == 1
+
+
 async def is_gone(cache: Cache, key: str) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while await cache.get(key) is not None:  # noqa: ASYNC110 - time has no event
