@@ -57,6 +57,14 @@ class Settings(BaseSettings):
     watch_max_per_address: int = Field(20_000, ge=1, description="Pages one address may watch from at once, a process.")
     watch_max_per_process: int = Field(50_000, ge=1, description="Pages one process lets watch at once.")
 
+    rate_orders_per_min: int = Field(60, ge=0, description="Orders one person may create a minute; 0 for no limit.")
+    rate_payments_per_min: int = Field(
+        120, ge=0, description="Payments one person may start, confirm or refund a minute; 0 for no limit."
+    )
+    rate_logins_per_min: int = Field(
+        1_200, ge=0, description="Logins from one address a minute, many phones share one; 0 for no limit."
+    )
+
     wechat_api: Literal["v2"] = Field("v2", description="Which WeChat Pay API new orders use.")
     wechat_appid: str = Field("", description="The official account's appid.")
     wechat_app_secret: SecretStr = Field(SecretStr(""), description="The official account's AppSecret.")

@@ -9,6 +9,7 @@ from tornado.web import Application, RequestHandler
 from handlers.auth import Sessions
 from handlers.base import NotFoundHandler, TooLargeHandler
 from handlers.events import EventsHandler
+from handlers.limits import Limits
 from handlers.login import CALLBACK_PATH, CallbackHandler, LoginHandler, MeHandler, TokenHandler
 from handlers.long_poll import OrderHandler
 from handlers.notify import PayNotifyHandler
@@ -58,9 +59,10 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
     )
     desk = Desk(services, sessions)
     readiness = Readiness(services.store)
-    given = {"web": Web(services, sessions, desk, in_flight, readiness)}
+    limits = Limits(services.cache, services.settings)
+    given = {"web": Web(services, sessions, desk, in_flight, readiness, limits)}
     # Not counted as in flight: nobody has to wait for it when the process goes down.
-    uncounted = {"web": Web(services, sessions, desk, InFlight(), readiness)}
+    uncounted = {"web": Web(services, sessions, desk, InFlight(), readiness, limits)}
     order = r"/api/orders/([^/]+)"
     payment = order + r"/payments/([^/]+)"
     return Application(

@@ -39,6 +39,7 @@ class CallbackHandler(PageHandler):
     """/auth/callback?code=…&state=…: back from WeChat."""
 
     async def get(self) -> None:
+        await self.web.limits.check("logins", self.client_ip)
         next_path = self._next_path(self.get_query_argument("state", ""))
         code = self.get_query_argument("code", "")
         if not code:

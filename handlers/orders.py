@@ -51,8 +51,10 @@ class OrdersHandler(BaseHandler):
     async def post(self) -> None:
         self.guard_write()
         initiator = self.session().person
+        draft = self._draft(read_json(self.request.body, CreateOrder))
+        await self.web.limits.check("orders", initiator.openid)
         order = await place_order(
-            self._draft(read_json(self.request.body, CreateOrder)),
+            draft,
             initiator,
             idempotency=self._idempotency(),
             store=self.services.store,

@@ -47,6 +47,7 @@ class PaymentsHandler(BaseHandler):
         self.guard_write()
         payer = self.session().person
         asked = read_json(self.request.body, StartPayment)
+        await self.web.limits.check("payments", payer.openid)
         services = self.services
         started = await start_payment(
             checked_order_id(order_id),
@@ -76,6 +77,7 @@ class ConfirmHandler(BaseHandler):
         self.guard_write()
         read_json(self.request.body, Nothing)
         openid = self.session().person.openid
+        await self.web.limits.check("payments", openid)
         services = self.services
         order = await confirm_payment(
             _belonging(out_trade_no, order_id),

@@ -39,6 +39,7 @@ class RefundHandler(BaseHandler):
         self.guard_write()
         openid = self.session().person.openid
         asked = read_json(self.request.body, AskRefund).wanted()
+        await self.web.limits.check("payments", openid)
         services = self.services
         order = await refund_order(
             checked_order_id(order_id), asked, openid, store=services.store, bus=services.bus, clock=services.clock

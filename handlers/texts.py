@@ -52,6 +52,10 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
         "zh-CN": "订单现在的状态不允许这样做（{state}）。",
         "en": "Not possible while the order is {state}.",
     },
+    "too_many_requests": {
+        "zh-CN": "操作太频繁，请 {retry_after_s} 秒后再试。",
+        "en": "Too many requests. Please wait {retry_after_s} s.",
+    },
     "too_many_watchers": {
         "zh-CN": "打开的页面太多了，请稍后再试。",
         "en": "Too many pages are open. Please try later.",

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from handlers.auth import Sessions
+from handlers.limits import Limits
 from handlers.watching import Desk
 from server.bootstrap import Services
 from server.ports import Store
@@ -48,10 +49,14 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Web:
-    """Services, sessions, where watchers sign in, which requests have no answer yet, whether the store works."""
+    """
+    Services, sessions, where watchers sign in, which requests have no answer yet, whether the store works, and how
+    often anybody may ask.
+    """
 
     services: Services
     sessions: Sessions
     desk: Desk
     in_flight: InFlight
     readiness: Readiness
+    limits: Limits

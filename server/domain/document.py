@@ -49,7 +49,8 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     One friend's attempt at one share.
 
     `share` is the share it is meant for and, once paid, the one it took; None when paid and it took none.
-    The points are what it earned, as long as they are not taken back. Until `lease_until_ms` other friends are kept off that share. After `expires_at_ms` WeChat lets nobody pay it.
+    The points are what it earned, as long as they are not taken back. Until `lease_until_ms` other friends are kept off
+    that share. After `expires_at_ms` WeChat lets nobody pay it.
     """
 
     out_trade_no: str

@@ -92,4 +92,6 @@ def merchant_environment(url: str, wechat_url: str, merchant: dict[str, Any]) ->
         "WECHAT_MCHID": merchant["mch_id"],
         "WECHAT_API_KEYS": merchant["api_key"],
         "WECHAT_BASE_URLS": wechat_url,
+        # One initiator and two friends do here what thousands do in life.
+        **dict.fromkeys(("RATE_ORDERS_PER_MIN", "RATE_PAYMENTS_PER_MIN", "RATE_LOGINS_PER_MIN"), "0"),
     }
