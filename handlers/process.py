@@ -24,6 +24,8 @@ from server.errors import ConfigError
 from settings import Settings
 
 MAX_HEADER_BYTES: Final = 16 * 1024
+# The kernel would hold some megabytes for each page that stopped reading; a state is a few kilobytes.
+SEND_BUFFER_BYTES: Final = 128 * 1024
 BODY_TIMEOUT_S: Final = 10
 IDLE_TIMEOUT_S: Final = 75
 DRAIN_WINDOW_S: Final = 3
@@ -166,9 +168,12 @@ def listen(settings: Settings) -> list[socket.socket]:
         ConfigError: The port is taken.
     """
     try:
-        return bind_sockets(settings.port, settings.host, reuse_port=settings.processes > 1)
+        sockets = bind_sockets(settings.port, settings.host, reuse_port=settings.processes > 1)
     except OSError as error:
         raise ConfigError(f"PORT {settings.port} on HOST {settings.host} cannot be opened: {error.strerror}") from error
+    for each in sockets:  # connections inherit it
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    return sockets
 
 
 def one_line(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

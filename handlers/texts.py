@@ -1,8 +1,13 @@
 """The words of every error people read, in Chinese and English; `{…}` are filled from the error's detail."""
 
+import re
 from typing import Final, Literal
 
 Language = Literal["zh-CN", "en"]
+
+MAX_LANGUAGES: Final = 20
+
+_WEIGHT: Final = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")
 
 TEXTS: Final[dict[str, dict[Language, str]]] = {
     "amount_mismatch": {
@@ -88,13 +93,22 @@ REASONS: Final[dict[str, dict[Language, str]]] = {
 
 def preferred_language(accept_language: str, cookie: str | None = None) -> Language:
     """Return the language the asker chose, else the first of `Accept-Language` we speak, else Chinese."""
-    for tag in (cookie or "", *accept_language.split(",")):
-        word = tag.split(";")[0].strip().lower()
+    for word in (cookie or "", *_liked(accept_language)):
         if word.startswith("zh"):
             return "zh-CN"
         if word.startswith("en"):
             return "en"
     return "zh-CN"
+
+
+def _liked(accept_language: str) -> list[str]:
+    """Return the language tags, best first; what cannot be read as a weight counts as none (RFC 9110, 12.4.2)."""
+    tags = []
+    for item in accept_language.split(",")[:MAX_LANGUAGES]:
+        tag, _, weight = item.partition(";")
+        match = _WEIGHT.fullmatch(weight.strip())
+        tags.append((float(match[1]) if match else 0.0 if weight else 1.0, tag.strip().lower()))
+    return [tag for weight, tag in sorted(tags, key=lambda each: -each[0]) if weight]
 
 
 def text(code: str, language: Language, detail: dict[str, object]) -> str:

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 ANSWER_S: Final = 1.0  # a Redis that takes longer to connect, to take bytes or to answer counts as gone
 
 _FIRST_PAUSE_S: Final = 0.1
-_LONGEST_PAUSE_S: Final = 2.0
+_LONGEST_PAUSE_S: Final = 0.5  # a page is late by as much when Redis is back
 
 Command = tuple[str | bytes | int, ...]
 
