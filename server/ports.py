@@ -75,6 +75,15 @@ class Store(Protocol):
         """Return this person's orders, newest first, only those with an id below `before` if one is given."""
         ...
 
+    async def scan(self, *, after: str, before: str, limit: int) -> Sequence[Order]:
+        """
+        Return the first `limit` orders with `after` < `order_id` < `before`, oldest first; ids begin with their time.
+
+        What is unreadable is left out and the next one takes its place: fewer than `limit` means that there are no
+        more, and else the last one's id is the next call's `after`.
+        """
+        ...
+
     async def claim_key(self, key: str, claim: KeyClaim) -> KeyClaim:
         """Return what this key stands for: `claim` if it is new, else what was claimed first."""
         ...

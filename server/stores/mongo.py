@@ -176,6 +176,19 @@ class MongoStore:
                 documents = await self._orders.find(mine, sort=[("_id", -1)], limit=limit).to_list()
         return [read_order(document) for document in documents]
 
+    async def scan(self, *, after: str, before: str, limit: int) -> Sequence[Order]:
+        orders: list[Order] = []
+        async with self._call():
+            while wanted := limit - len(orders):
+                between = {"_id": {"$gt": after, "$lt": before}}
+                with within(READ_S):
+                    found = await self._orders.find(between, sort=[("_id", 1)], limit=wanted).to_list()
+                orders += [order for document in found for order in _readable(document)]
+                if len(found) < wanted:
+                    break
+                after = found[-1]["_id"]
+        return orders
+
     async def claim_key(self, key: str, claim: KeyClaim) -> KeyClaim:
         async with self._call():
             with within(WRITE_S):

@@ -106,6 +106,16 @@ class SqliteStore:
         rows = await self._reader.run(_select_by_initiator, openid, before or _AFTER_EVERY_ID, limit)
         return [_order(order_id, doc) for order_id, doc in rows]
 
+    async def scan(self, *, after: str, before: str, limit: int) -> Sequence[Order]:
+        orders: list[Order] = []
+        while wanted := limit - len(orders):
+            rows = await self._reader.run(_select_range, after, before, wanted)
+            orders += [order for order_id, doc in rows if (order := _order_or_none(order_id, doc))]
+            if len(rows) < wanted:
+                break
+            after = rows[-1][0]
+        return orders
+
     async def claim_key(self, key: str, claim: KeyClaim) -> KeyClaim:
         return KeyClaim(*await self._writer.run(_claim, key, claim.order_id, claim.body_sha256))
 
@@ -190,6 +200,11 @@ def _lease(connection: Connection, now_ms: int, until_ms: int, limit: int) -> li
 def _select_by_initiator(connection: Connection, openid: str, before: str, limit: int) -> list[tuple[str, bytes]]:
     sql = "SELECT order_id, doc FROM orders WHERE initiator = ? AND order_id < ? ORDER BY order_id DESC LIMIT ?"
     return connection.execute(sql, (openid, before, limit)).fetchall()
+
+
+def _select_range(connection: Connection, after: str, before: str, limit: int) -> list[tuple[str, bytes]]:
+    sql = "SELECT order_id, doc FROM orders WHERE order_id > ? AND order_id < ? ORDER BY order_id LIMIT ?"
+    return connection.execute(sql, (after, before, limit)).fetchall()
 
 
 def _claim(connection: Connection, key: str, order_id: str, body_sha256: str) -> tuple[str, str]:

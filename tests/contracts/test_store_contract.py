@@ -227,6 +227,24 @@ class TestOrdersOfOnePerson:
         assert await store.list_by_initiator("oNobody", before=None, limit=9) == []
 
 
+class TestScans:
+    async def test_orders_come_oldest_first_from_between_both_bounds_page_by_page(self, store: Store) -> None:
+        for number in (5, 2, 4, 1, 6, 3):
+            await store.insert(an_order(number))
+        await store.replace(newer := changed(an_order(3)), was_rev=1)
+
+        first = await store.scan(after=order_id(1), before=order_id(6), limit=3)
+        rest = await store.scan(after=first[-1].order_id, before=order_id(6), limit=3)
+
+        assert [*first, *rest] == [an_order(2), newer, an_order(4), an_order(5)]
+
+    async def test_nothing_lies_between_neighbours(self, store: Store) -> None:
+        await store.insert(an_order(1))
+
+        assert await store.scan(after=order_id(1), before=order_id(2), limit=9) == []
+        assert await store.scan(after=order_id(0), before=order_id(1), limit=9) == []
+
+
 class TestIdempotencyKeys:
     async def test_a_key_stands_for_what_was_claimed_first(self, store: Store) -> None:
         first, second = KeyClaim(order_id(1), "a" * 64), KeyClaim(order_id(2), "b" * 64)

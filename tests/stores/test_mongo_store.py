@@ -79,7 +79,7 @@ class TestDocuments:
     async def test_a_document_with_a_wrong_type_is_refused_by_its_id_and_costs_nobody_else_anything(
         self, store: MongoStore, shell: MongoClient[Document], damage: Document
     ) -> None:
-        good, bad = an_order(1, due_at_ms=20), an_order(2, due_at_ms=10)
+        good, bad = an_order(2, due_at_ms=20), an_order(1, due_at_ms=10)
         await store.insert(good)
         await store.insert(bad)
         shell.get_default_database().orders.update_one({"_id": bad.order_id}, damage)
@@ -92,6 +92,7 @@ class TestDocuments:
         assert await asyncio.gather(*together) == [good, StoreCorrupt]
         assert await store.get_many([bad.order_id, good.order_id]) == [good]
         assert await store.claim_due(100, lease_ms=1000, limit=10) == [good]
+        assert await store.scan(after=order_id(0), before=order_id(9), limit=1) == [good]
 
     async def test_numbers_of_any_width_are_read_as_the_same(
         self, store: MongoStore, shell: MongoClient[Document]

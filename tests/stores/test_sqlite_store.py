@@ -170,6 +170,14 @@ class TestUnreadableDocuments:
 
         assert due == [an_order(2, due_at_ms=2), an_order(3, due_at_ms=3)]
 
+    async def test_a_scan_fills_its_page_with_the_next_ones(self, path: Path) -> None:
+        execute(path, "UPDATE orders SET doc = ? WHERE order_id < ?", b"{", order_id(3))
+
+        async with aclosing(await SqliteStore.open(path)) as store:
+            found = await store.scan(after=order_id(0), before=order_id(9), limit=1)
+
+        assert found == [an_order(3, due_at_ms=3)]
+
 
 class LagProbe:
     """Measures how long the event loop was away, at worst, while the block ran."""
