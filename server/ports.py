@@ -5,10 +5,12 @@ The seams: what the use cases need from the outside world, each a Protocol with 
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Protocol
 
 from msgspec import Struct
 
+from server.domain.bill import Bill
 from server.domain.document import Order, Payment, Refund
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed
 from server.domain.rewards import Reward
@@ -212,12 +214,22 @@ class PayGateway(Protocol):
         """
         ...
 
-    async def query_refund(self, out_refund_no: str) -> RefundProgressed:
+    async def query_refund(self, payment: Payment, refund: Refund) -> RefundProgressed:
         """
-        Ask how this refund stands.
+        Ask how this refund stands. An answer about another payment or amount is none: WeChatUnavailable.
 
         Raises:
             WeChatRefused: REFUNDNOTEXIST when WeChat never accepted it.
+        """
+        ...
+
+    async def download_bill(self, day: date) -> Bill:
+        """
+        Return what WeChat booked on this day in Beijing. Takes up to a minute.
+
+        Raises:
+            NoBill: No trade on this day, or it is too early to ask.
+            MalformedBill: What came is no bill, or does not add up.
         """
         ...
 

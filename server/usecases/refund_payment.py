@@ -42,16 +42,16 @@ async def refund_payment(order: Order, effect: Effect, means: Means) -> Outcome:
 
 async def query_refund(order: Order, effect: Effect, means: Means) -> Outcome:
     """Ask how the refund stands; one that WeChat has never heard of is asked for again, under the same number."""
+    payment, refund = find_refund(order, effect.about)
     await means.pace.turn("refundquery")
     try:
-        progressed = await means.gateway.query_refund(effect.about)
+        progressed = await means.gateway.query_refund(payment, refund)
     except WeChatRefused as refused:
         if refused.code != "REFUNDNOTEXIST":
             raise
         return await _asked_again(order, effect, means)
     if progressed.state is RefundState.SUCCESS:
         return (progressed,)
-    _, refund = find_refund(order, effect.about)
     if progressed.state is RefundState.ABNORMAL and refund.state is not RefundState.ABNORMAL:
         alarm("refund_abnormal", order, effect, "CHANGE or REFUNDCLOSE")
     # An abnormal one too: once a person has seen to it at WeChat, the answer changes.
@@ -61,7 +61,7 @@ async def query_refund(order: Order, effect: Effect, means: Means) -> Outcome:
 async def _asked_instead(order: Order, effect: Effect, means: Means) -> Outcome:
     """ERROR can mean that the money has gone back already: only a query tells."""
     try:
-        return (await means.gateway.query_refund(effect.about),)
+        return (await means.gateway.query_refund(*find_refund(order, effect.about)),)
     except WeChatRefused as refused:
         if refused.code != "REFUNDNOTEXIST":
             raise

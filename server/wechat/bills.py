@@ -13,10 +13,11 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from server.domain.bill import Bill, BillRow
 from server.domain.money import Fen
 from server.errors import MalformedBill, MalformedNotify, NoBill, WeChatRefused, WeChatUnavailable
 from server.wechat.beijing import from_beijing
@@ -66,54 +67,12 @@ _NONE_YET: Final = frozenset({"no bill exist"})  # also written "NO Bill Exist"
 _LATER: Final = frozenset({"systemerror", "bill creating", "compressgzip error", "uncompressgzip error"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BillRow:
-    """
-    One payment (`SUCCESS`), one refund (`REFUND`) or one cancelled payment, as WeChat booked it.
-
-    A payment's row has no refund numbers, a refund's row no `amount`: the missing ones are empty or 0. `amount` and
-    `refund_amount` are what we asked for (fen); None in the older layout, which tells only what was settled, and that
-    is less where a coupon paid a part.
-    """
-
-    traded_at_ms: int
-    appid: str
-    mch_id: str
-    transaction_id: str
-    out_trade_no: str
-    openid: str
-    trade_type: str
-    trade_state: str
-    fee_type: str
-    settled: Fen
-    amount: Fen | None
-    refund_id: str
-    out_refund_no: str
-    refund_settled: Fen
-    refund_amount: Fen | None
-    refund_status: str
-    goods: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """One day, in WeChat's order; its own summary agrees with the rows."""
-
-    rows: tuple[BillRow, ...]
-
-
-def downloadbill(day: str, merchant: Merchant, *, nonce: str) -> bytes:
-    """
-    Return the call that asks for all trades of a day in Beijing, `yyyyMMdd`; there is a bill from 10:00 the next day.
-
-    Raises:
-        ValueError: No such day.
-    """
-    from_beijing(f"{day}000000")
+def downloadbill(day: date, merchant: Merchant, *, nonce: str) -> bytes:
+    """Return the call that asks for all trades of a day in Beijing; there is a bill from 10:00 the next day."""
     params = {
         "appid": merchant.appid,
         "mch_id": merchant.mch_id,
-        "bill_date": day,
+        "bill_date": f"{day:%Y%m%d}",
         "bill_type": "ALL",
         "tar_type": "GZIP",
     }

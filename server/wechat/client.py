@@ -10,11 +10,13 @@ import logging
 import secrets
 import ssl
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import httpx
 
+from server.domain.bill import Bill
 from server.domain.document import Order, Payment, Refund
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed, TradeType
 from server.errors import ConfigError, WeChatRefused, WeChatUnavailable
@@ -206,26 +208,20 @@ class WeChatPayClient:
         fields = v2_answers.read_answer("refund", answer, self._merchant, refusals=v2_refunds.REFUSALS)
         return v2_refunds.accepted(fields, payment, refund)
 
-    async def query_refund(self, out_refund_no: str) -> RefundProgressed:
-        request = v2_refunds.refundquery(out_refund_no, self._merchant, nonce=_nonce())
+    async def query_refund(self, payment: Payment, refund: Refund) -> RefundProgressed:
+        request = v2_refunds.refundquery(refund.out_refund_no, self._merchant, nonce=_nonce())
         fields = await self._call("refundquery", request, refusals=v2_refunds.REFUSALS)
-        return v2_refunds.query_result(fields, out_refund_no=out_refund_no)
+        return v2_refunds.query_result(fields, payment, refund)
 
-    async def download_bill(self, day: str, *, total_s: float = BILL_TIMEOUT_S) -> bytes:
-        """
-        Return what WeChat answers for a day in Beijing (`yyyyMMdd`): for `bills.read_bill` to read, and worth keeping.
-
-        Raises:
-            ValueError: No such day.
-            WeChatUnavailable: No answer, or one too large.
-        """
+    async def download_bill(self, day: date, *, total_s: float = BILL_TIMEOUT_S) -> Bill:
         request = bills.downloadbill(day, self._merchant, nonce=_nonce())
         # A line for this call alone: so long an answer must not count among the time-outs of the payments.
         line = _Line(self._base_urls, total_s, max_bytes=bills.MAX_BILL_BYTES)
         try:
-            return await line.fetch("downloadbill", "POST", "/pay/downloadbill", request)
+            answer = await line.fetch("downloadbill", "POST", "/pay/downloadbill", request)
         finally:
             await line.aclose()
+        return await asyncio.to_thread(bills.read_bill, answer)  # seconds of work if it is large
 
     def client_params(self, prepay_id: str, *, now_s: int, nonce: str) -> dict[str, str]:
         return v2_calls.jsapi_params(prepay_id, self._merchant, now_s=now_s, nonce=nonce)

@@ -100,36 +100,29 @@ def accepted(fields: Mapping[str, str], payment: Payment, refund: Refund) -> Ref
     Raises:
         WeChatUnavailable: The answer is about another payment, refund or amount; `reason` names the field.
     """
-    asked = {
-        "transaction_id": payment.transaction_id,
-        "out_trade_no": payment.out_trade_no,
-        "out_refund_no": refund.out_refund_no,
-        "total_fee": str(payment.amount),
-        "refund_fee": str(refund.amount),
-    }
-    for name, value in asked.items():
-        if fields.get(name) != value:
-            raise WeChatUnavailable("refund", name)
-    if (fields.get("fee_type") or "CNY") != "CNY":
-        raise WeChatUnavailable("refund", "fee_type")
+    if fields.get("out_refund_no") != refund.out_refund_no:
+        raise WeChatUnavailable("refund", "out_refund_no")
+    _check_same("refund", fields, payment, refund)
     return _progressed("refund", fields, refund.out_refund_no, RefundState.PROCESSING)
 
 
-def query_result(fields: Mapping[str, str], *, out_refund_no: str) -> RefundProgressed:
+def query_result(fields: Mapping[str, str], payment: Payment, refund: Refund) -> RefundProgressed:
     """
-    Return how the refund `out_refund_no` stands by a `refundquery` answer.
+    Return how this refund stands by a `refundquery` answer.
 
     Raises:
         WeChatUnavailable: The answer is not about exactly this refund, or says what we do not understand.
     """
-    places = [n for n in range(_MAX_PER_PAGE) if fields.get(f"out_refund_no_{n}") == out_refund_no]
+    places = [n for n in range(_MAX_PER_PAGE) if fields.get(f"out_refund_no_{n}") == refund.out_refund_no]
     if len(places) != 1:
         raise WeChatUnavailable("refundquery", "out_refund_no")
-    found = {name: fields.get(f"{name}_{places[0]}", "") for name in ("refund_id", "refund_status")}
+    names = ("refund_id", "refund_fee", "refund_status")
+    found = {name: fields.get(f"{name}_{places[0]}", "") for name in names}
+    _check_same("refundquery", {**fields, **found}, payment, refund)
     state = _STATES.get(found["refund_status"])
     if state is None:
         raise WeChatUnavailable("refundquery", "refund_status")
-    return _progressed("refundquery", found, out_refund_no, state)
+    return _progressed("refundquery", found, refund.out_refund_no, state)
 
 
 def parse_refund_notify(body: bytes, merchant: Merchant) -> RefundNotice:
@@ -159,6 +152,20 @@ def parse_refund_notify(body: bytes, merchant: Merchant) -> RefundNotice:
             out_refund_no=out_refund_no, state=_STATES[status], refund_id=checked(inner, "refund_id")
         ),
     )
+
+
+def _check_same(call: str, fields: Mapping[str, str], payment: Payment, refund: Refund) -> None:
+    asked = {
+        "transaction_id": payment.transaction_id,
+        "out_trade_no": payment.out_trade_no,
+        "total_fee": str(payment.amount),
+        "refund_fee": str(refund.amount),
+    }
+    for name, value in asked.items():
+        if fields.get(name) != value:
+            raise WeChatUnavailable(call, name)
+    if (fields.get("fee_type") or "CNY") != "CNY":
+        raise WeChatUnavailable(call, "fee_type")
 
 
 def _progressed(call: str, fields: Mapping[str, str], out_refund_no: str, state: RefundState) -> RefundProgressed:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Final
 
 import httpx
@@ -10,7 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from sandbox.app import Sandbox
-from server.domain.document import Order
+from server.domain.bill import BillDay
+from server.domain.document import Order, Payment, Refund
 from server.domain.events import (
     Evidence,
     PaymentConfirmed,
@@ -22,8 +24,6 @@ from server.domain.events import (
 )
 from server.domain.money import Fen
 from server.errors import NoBill, WeChatRefused
-from server.wechat.beijing import to_beijing
-from server.wechat.bills import read_bill
 from server.wechat.client import WeChatPayClient
 from server.wechat.v2_calls import goods_text
 from server.wechat.v2_refunds import RefundNotice, parse_refund_notify
@@ -82,9 +82,13 @@ async def advance(wechat_control: httpx.AsyncClient, advance_s: int) -> None:
     (await wechat_control.post("/_sim/clock", json={"advance_s": advance_s})).raise_for_status()
 
 
-async def refund(client: WeChatPayClient, order: Order) -> RefundProgressed:
+def owed(order: Order) -> tuple[Payment, Refund]:
     payment = order.payments[0]
-    return await client.refund(order, payment, payment.refunds[0])
+    return payment, payment.refunds[0]
+
+
+async def refund(client: WeChatPayClient, order: Order) -> RefundProgressed:
+    return await client.refund(order, *owed(order))
 
 
 async def test_a_refund_is_accepted_then_paid_and_a_repeat_pays_it_once(
@@ -96,7 +100,7 @@ async def test_a_refund_is_accepted_then_paid_and_a_repeat_pays_it_once(
 
     await advance(wechat_control, DAY_S)
 
-    paid_back = await client.query_refund(refund_no())
+    paid_back = await client.query_refund(*owed(order))
     assert (paid_back.state, paid_back.refund_id) == (RefundState.SUCCESS, accepted.refund_id)
     refunds = (await wechat_control.get("/_sim/ledger")).json()["refunds"]
     assert [refund["refund_fee"] for refund in refunds] == [30]
@@ -122,18 +126,18 @@ async def test_the_refund_notify_says_which_refund_of_what_was_paid(
 
 async def test_a_refund_wechat_never_heard_of_is_refused(client: WeChatPayClient, order: Order) -> None:
     with pytest.raises(WeChatRefused) as caught:
-        await client.query_refund(refund_no())
+        await client.query_refund(*owed(order))
     assert caught.value.code == "REFUNDNOTEXIST"
 
 
 async def test_the_next_days_bill_holds_payment_and_refund(
     client: WeChatPayClient, order: Order, wechat_control: httpx.AsyncClient
 ) -> None:
-    day = to_beijing(order.created_at_ms)[:8]
+    day = BillDay.of(order.created_at_ms).date
     accepted = await refund(client, order)
     await advance(wechat_control, 2 * DAY_S)
 
-    payment_row, *others = read_bill(await client.download_bill(day)).rows
+    payment_row, *others = (await client.download_bill(day)).rows
 
     assert payment_row.out_trade_no == order.payments[0].out_trade_no
     assert payment_row.transaction_id == order.payments[0].transaction_id
@@ -145,4 +149,4 @@ async def test_the_next_days_bill_holds_payment_and_refund(
 
 async def test_a_day_without_trade_has_no_bill(client: WeChatPayClient) -> None:
     with pytest.raises(NoBill):
-        read_bill(await client.download_bill("20200101"))
+        await client.download_bill(date(2020, 1, 1))

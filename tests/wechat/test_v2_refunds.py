@@ -2,6 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from server.domain.events import RefundProgressed, RefundReason, RefundState
+from server.domain.money import Fen
 from server.errors import WeChatRefused, WeChatUnavailable
 from server.wechat.flat_xml import read_flat_xml
 from server.wechat.v2_answers import read_answer
@@ -169,18 +170,24 @@ class TestRefundQuery:
     def test_tells_how_the_refund_stands(self, refund_status: str, state: RefundState) -> None:
         fields = read(a_refundquery_answer(refund_status_0=refund_status))
 
-        assert query_result(fields, out_refund_no=refund_no()) == RefundProgressed(
+        assert query_result(fields, *a_refund()[1:]) == RefundProgressed(
             out_refund_no=refund_no(), state=state, refund_id=REFUND_ID
         )
 
     def test_finds_the_refund_among_those_of_its_payment(self) -> None:
+        _, payment, refund = a_refund()
+        second = replace(refund, out_refund_no=refund_no(1, 2), amount=Fen(20))
         fields = read(
             a_refundquery_answer(
-                refund_count="2", out_refund_no_1=refund_no(1, 2), refund_id_1="2", refund_status_1="PROCESSING"
+                refund_count="2",
+                out_refund_no_1=refund_no(1, 2),
+                refund_id_1="2",
+                refund_fee_1="20",
+                refund_status_1="PROCESSING",
             )
         )
 
-        progressed = query_result(fields, out_refund_no=refund_no(1, 2))
+        progressed = query_result(fields, payment, second)
 
         assert (progressed.state, progressed.refund_id) == (RefundState.PROCESSING, "2")
 
@@ -193,11 +200,17 @@ class TestRefundQuery:
             ({"refund_status_0": "NEW"}, "refund_status"),
             ({"refund_status_0": ""}, "refund_status"),
             ({"refund_id_0": ""}, "refund_id"),
+            ({"refund_fee_0": "31"}, "refund_fee"),
+            ({"refund_fee_0": ""}, "refund_fee"),
+            ({"total_fee": "99"}, "total_fee"),
+            ({"transaction_id": "42000002"}, "transaction_id"),
+            ({"out_trade_no": attempt_no(2)}, "out_trade_no"),
+            ({"fee_type": "USD"}, "fee_type"),
         ],
     )
     def test_that_does_not_say_clearly_how_our_refund_stands_is_unknown(
         self, changes: dict[str, str], reason: str
     ) -> None:
         with pytest.raises(WeChatUnavailable) as caught:
-            query_result(read(a_refundquery_answer(**changes)), out_refund_no=refund_no())
+            query_result(read(a_refundquery_answer(**changes)), *a_refund()[1:])
         assert (caught.value.call, caught.value.reason) == ("refundquery", reason)
