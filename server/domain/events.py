@@ -124,6 +124,12 @@ class RefundProgressed(Struct, frozen=True, kw_only=True):
     refund_id: str = ""
 
 
+class RefundReported(Struct, frozen=True):
+    """WeChat sent word of this refund. No proof of anything, but reason to ask at once."""
+
+    out_refund_no: str
+
+
 class EffectFinished(Struct, frozen=True):
     """The relay ran this effect; it is struck off."""
 
@@ -155,7 +161,7 @@ class EffectParked(Struct, frozen=True):
 
 
 class EffectResumed(Struct, frozen=True):
-    """There is reason to run this effect now: a person has seen to what parked it, or there is news of it."""
+    """There is reason to run this effect now: a person has seen to what parked it."""
 
     key: str
 
@@ -169,6 +175,7 @@ Event = (
     | CloseRequested
     | RefundRequested
     | RefundProgressed
+    | RefundReported
     | EffectFinished
     | PaymentRewarded
     | EffectPostponed

@@ -44,10 +44,11 @@ from server.domain.events import (
     PaymentUnpaid,
     RefundProgressed,
     RefundReason,
+    RefundReported,
     RefundRequested,
     TradeState,
 )
-from server.domain.refunds import ask_refund, owe_all, owe_refund, refund_progressed
+from server.domain.refunds import ask_after_refund, ask_refund, owe_all, owe_refund, refund_progressed
 from server.errors import (
     AmountMismatch,
     IllegalTransition,
@@ -364,6 +365,7 @@ _S = OrderState
 _ALWAYS: Final[Mapping[type, Transition]] = {
     PaymentUnpaid: _unpaid,
     RefundProgressed: refund_progressed,
+    RefundReported: ask_after_refund,
     EffectFinished: _strike_off,
     PaymentRewarded: _reward,
     EffectPostponed: _postpone,

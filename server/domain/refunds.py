@@ -9,8 +9,15 @@ from typing import Final
 from msgspec.structs import replace
 
 from server.domain.document import Entry, Order, OrderState, Payment, Refund, find_attempt, put, told
-from server.domain.effects import REFUND_QUERY_GAPS_S, Effect, EffectKind, Effects, with_effect, without
-from server.domain.events import RefundProgressed, RefundReason, RefundRequested, RefundState, TradeState
+from server.domain.effects import REFUND_QUERY_GAPS_S, Effect, EffectKind, Effects, due_effects, with_effect, without
+from server.domain.events import (
+    RefundProgressed,
+    RefundReason,
+    RefundReported,
+    RefundRequested,
+    RefundState,
+    TradeState,
+)
 from server.domain.money import Fen
 from server.errors import RefundTooLarge, UnknownAttempt
 
@@ -101,6 +108,20 @@ def _refund_effects(effects: Effects, event: RefundProgressed, now_ms: int) -> E
     # An abnormal refund too: once a person has seen to it at WeChat, somebody must ask.
     due_at_ms = now_ms + REFUND_QUERY_GAPS_S[0] * 1000
     return with_effect(effects, Effect(kind=EffectKind.QUERY_REFUND, about=about, due_at_ms=due_at_ms))
+
+
+def ask_after_refund(order: Order, event: RefundReported, now_ms: int) -> Order:
+    """
+    Make the question after this refund due now, unless its answer is known.
+
+    The word may be faster than WeChat's answer to the call that asked for the refund: then the refund is still DUE and
+    nobody has planned a question yet, and the answer, when it comes, must not plan a later one.
+    """
+    _, refund = find_refund(order, event.out_refund_no)
+    question = Effect(kind=EffectKind.QUERY_REFUND, about=event.out_refund_no, due_at_ms=now_ms)
+    if refund.state is RefundState.SUCCESS or any(e.key == question.key for e in due_effects(order.effects, now_ms)):
+        return order
+    return replace(order, effects=with_effect(without(order.effects, question.key), question))
 
 
 def _finish_refunding(order: Order) -> Order:

@@ -3,8 +3,7 @@
 from msgspec import Struct
 
 from server.domain.document import Order, order_id_of
-from server.domain.effects import EffectKind
-from server.domain.events import EffectResumed
+from server.domain.events import RefundReported
 from server.domain.money import Fen
 from server.domain.refunds import find_refund
 from server.errors import AmountMismatch, TransactionMismatch, UnknownAttempt
@@ -23,10 +22,10 @@ class RefundNews(Struct, frozen=True, kw_only=True):
 
 async def hear_of_refund(news: RefundNews, *, store: Store, bus: Bus, clock: Clock) -> Order:
     """
-    Bring the question after this refund forward, once every number and the amount are those we wrote down.
+    Make the question after this refund due now, once every number and the amount are those we wrote down.
 
-    The notify is encrypted but not signed, so it changes no refund itself. Whatever waits for this refund is in the
-    order already, so nothing is lost if nothing is brought forward.
+    The notify is encrypted but not signed, so it changes no refund itself; and it may come before WeChat has answered
+    the call that asked for the refund.
 
     Raises:
         OrderNotFound, UnknownAttempt, TransactionMismatch, AmountMismatch: Nothing was stored; somebody has to look.
@@ -40,5 +39,5 @@ async def hear_of_refund(news: RefundNews, *, store: Store, bus: Bus, clock: Clo
         raise TransactionMismatch(news.out_trade_no, news.transaction_id)
     if refund.amount != news.amount:
         raise AmountMismatch(news.out_refund_no, refund.amount, news.amount)
-    resumed = EffectResumed(f"{EffectKind.QUERY_REFUND}:{news.out_refund_no}")
-    return await change_order(order.order_id, resumed, store=store, bus=bus, clock=clock)
+    reported = RefundReported(news.out_refund_no)
+    return await change_order(order.order_id, reported, store=store, bus=bus, clock=clock)

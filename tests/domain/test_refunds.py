@@ -4,7 +4,7 @@ import pytest
 
 from server.domain.document import Order, OrderState, balance
 from server.domain.effects import REFUND_QUERY_GAPS_S, Effect, EffectKind
-from server.domain.events import RefundReason, RefundState, TradeState
+from server.domain.events import EffectParked, RefundReason, RefundReported, RefundState, TradeState
 from server.errors import IllegalTransition, RefundTooLarge, UnknownAttempt
 from tests.builders import NOW_MS, after, an_order, attempt_no, paid, refund_asked, refund_is, refund_no, started
 
@@ -167,6 +167,42 @@ class TestProgress:
 
         assert [payment.trade_state for payment in order.payments] == [TradeState.SUCCESS, TradeState.REFUND]
         assert balance(order).refunded == 100
+
+
+class TestWord:
+    """WeChat's refund notify: no proof, but reason to ask at once."""
+
+    def test_it_makes_the_question_after_the_refund_due_now(self) -> None:
+        order = after(a_paid_order(100), refund_asked(), refund_is(RefundState.PROCESSING))
+
+        order = after(order, RefundReported(refund_no(1)), now_ms=NOW_MS + 5)
+
+        assert [effect.due_at_ms for effect in waiting(order, EffectKind.QUERY_REFUND)] == [NOW_MS + 5]
+        assert after(order, RefundReported(refund_no(1)), now_ms=NOW_MS + 6) is order
+
+    def test_before_the_answer_to_our_own_call_it_plans_a_question_the_answer_does_not_put_off(self) -> None:
+        """Nothing was planned yet, so nothing was brought forward, and the page heard of the end a minute late."""
+        order = after(a_paid_order(100), refund_asked(), RefundReported(refund_no(1)))
+        assert waiting(order, EffectKind.REFUND) != []
+
+        order = after(order, refund_is(RefundState.PROCESSING), now_ms=NOW_MS + 5)
+
+        assert [effect.due_at_ms for effect in waiting(order, EffectKind.QUERY_REFUND)] == [NOW_MS]
+        assert waiting(order, EffectKind.REFUND) == []
+
+    def test_it_wakes_a_question_that_waits_for_a_person(self) -> None:
+        question = f"{EffectKind.QUERY_REFUND}:{refund_no(1)}"
+        abnormal = refund_is(RefundState.ABNORMAL)
+        order = after(a_paid_order(100), refund_asked(), abnormal, EffectParked(question, "TRADE_OVERDUE"))
+
+        order = after(order, RefundReported(refund_no(1)))
+
+        assert [(e.parked, e.due_at_ms) for e in waiting(order, EffectKind.QUERY_REFUND)] == [(False, NOW_MS)]
+
+    def test_of_a_refund_that_has_arrived_it_says_nothing_new(self) -> None:
+        order = after(a_paid_order(100), refund_asked(), refund_is(RefundState.SUCCESS))
+
+        assert after(order, RefundReported(refund_no(1))) is order
 
 
 class TestRefunded:

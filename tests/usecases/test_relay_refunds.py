@@ -1,5 +1,6 @@
 """Money that goes back: once, under one number, whatever happens on the way."""
 
+import asyncio
 import logging
 from itertools import pairwise
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from server.domain.document import Order, OrderState, balance
+from server.domain.document import Order, OrderState, Payment, Refund, balance
 from server.domain.effects import EffectKind
 from server.domain.events import RefundProgressed, RefundRequested, RefundState
 from server.domain.money import Fen
@@ -210,6 +211,32 @@ class TestNews:
 
         again = await hear_of_refund(self.news(order), store=rig.store, bus=rig.bus, clock=rig.clock)
         assert again == after
+
+    async def test_before_wechat_answered_our_own_call_it_is_no_less_heard(self, rig: RelayRig) -> None:
+        async with rig.relay():
+            order_id = await rig.paid_order()
+        handed_over, answer = asyncio.Event(), asyncio.Event()
+
+        class Slow:
+            def __getattr__(self, name: str) -> object:
+                return getattr(rig.gateway, name)
+
+            async def refund(self, order: Order, payment: Payment, refund: Refund) -> RefundProgressed:
+                accepted = await rig.gateway.refund(order, payment, refund)
+                handed_over.set()
+                await answer.wait()
+                return accepted
+
+        async with rig.relay(Slow()):  # type: ignore[arg-type]
+            order = await rig.happen(order_id, RefundRequested())
+            await asyncio.wait_for(handed_over.wait(), 10)
+            await rig.advance(3)  # it has arrived at the friend's
+            await hear_of_refund(self.news(order), store=rig.store, bus=rig.bus, clock=rig.clock)
+            answer.set()
+            order = await rig.until(order_id, lambda order: order.state is OrderState.REFUNDED)
+
+        assert refund_states(order) == [RefundState.SUCCESS]
+        assert len(await rig.calls("refund")) == 1
 
     @pytest.mark.parametrize(
         ("other", "error"),
