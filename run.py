@@ -57,9 +57,8 @@ async def _serve(settings: "Settings") -> None:
             await serve(completed, ready=lambda: _print_addresses(completed))
             return
         command = (sys.executable, __file__, "serve", "--worker")
-        environment = {**os.environ, **completed.as_environment()}
-        count = completed.processes
-        await supervise(command, environment, count=count, ready=lambda: _print_addresses(completed))
+        environments = [{**os.environ, **completed.as_environment(process=n)} for n in range(completed.processes)]
+        await supervise(command, environments, ready=lambda: _print_addresses(completed))
 
 
 async def _serve_as_worker(settings: "Settings") -> None:

@@ -53,6 +53,13 @@ class Settings(BaseSettings):
     trusted_proxies: Words = Field((), description="Addresses or networks whose X-Forwarded-For is believed.")
     log_format: Literal["console", "json"] = Field("console", description="How log lines look.")
     processes: int = Field(1, ge=1, le=64, description="Server processes here; more than one needs MongoDB and Redis.")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65534,
+        description="Port for /metrics, the next one for each further process; 0: on PORT, for this machine alone.",
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address METRICS_PORT listens on.")
     watch_max_per_person: int = Field(2_000, ge=1, description="Pages one person may watch from at once, a process.")
     watch_max_per_address: int = Field(20_000, ge=1, description="Pages one address may watch from at once, a process.")
     watch_max_per_process: int = Field(50_000, ge=1, description="Pages one process lets watch at once.")
@@ -202,9 +209,12 @@ class Settings(BaseSettings):
         """Return these settings with a merchant, checked again as a whole."""
         return load_settings(**{**{name: getattr(self, name) for name in self.model_fields_set}, **named})
 
-    def as_environment(self) -> dict[str, str]:
-        """Return what was set, as the environment of another process of this server."""
-        return {name.upper(): _as_text(getattr(self, name)) for name in self.model_fields_set}
+    def as_environment(self, *, process: int = 0) -> dict[str, str]:
+        """Return what was set, as the environment of another process of this server, its first being number 0."""
+        environment = {name.upper(): _as_text(getattr(self, name)) for name in self.model_fields_set}
+        if self.metrics_port:
+            environment["METRICS_PORT"] = str(self.metrics_port + process)
+        return environment
 
     @property
     def needs_simulator(self) -> bool:

@@ -13,7 +13,7 @@ from handlers.limits import Limits
 from handlers.login import CALLBACK_PATH, CallbackHandler, LoginHandler, MeHandler, TokenHandler
 from handlers.long_poll import OrderHandler
 from handlers.notify import PayNotifyHandler
-from handlers.ops import HealthHandler, ReadyHandler
+from handlers.ops import HealthHandler, MetricsHandler, ReadyHandler
 from handlers.orders import CloseHandler, OrdersHandler, ShareCodeHandler, WatchTokenHandler
 from handlers.pages import (
     PAGES,
@@ -90,6 +90,7 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
             (REFUND_NOTIFY_PATH, RefundNotifyHandler, given),
             (r"/healthz", HealthHandler, given),
             (r"/readyz", ReadyHandler, given),
+            (r"/metrics", MetricsHandler, given),
             (
                 r"/static/((?:js|css|vendor|img)(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+|icon\.svg)",
                 AssetHandler,

@@ -1,9 +1,13 @@
-"""For whoever keeps it running: is the process alive, can it work."""
+"""For whoever keeps it running: is the process alive, can it work, what does it count."""
+
+from ipaddress import ip_address
 
 from msgspec import Struct
+from tornado.web import Application, RequestHandler
 
 from handlers.base import BaseHandler
 from handlers.problems import ApiError
+from server.metrics import CONTENT_TYPE, Metrics
 
 
 class Health(Struct, frozen=True):
@@ -31,3 +35,30 @@ class ReadyHandler(BaseHandler):
         self.answer(Health("ready"))
 
     head = get
+
+
+class MetricsHandler(BaseHandler):
+    """/metrics, for this machine alone: where proxies come from it too, set METRICS_PORT."""
+
+    def get(self) -> None:
+        settings = self.services.settings
+        is_forwarded = "X-Forwarded-For" in self.request.headers or "Forwarded" in self.request.headers
+        is_near = ip_address(self.request.remote_ip or "0.0.0.0").is_loopback  # noqa: S104 - nobody, not everybody
+        if settings.metrics_port or is_forwarded or not is_near:
+            raise ApiError(404, "not_found")
+        self.set_header("Content-Type", CONTENT_TYPE)
+        self.finish(self.services.metrics.text())
+
+
+class _BareMetricsHandler(RequestHandler):
+    def initialize(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+
+    def get(self) -> None:
+        self.set_header("Content-Type", CONTENT_TYPE)
+        self.finish(self.metrics.text())
+
+
+def make_metrics_app(metrics: Metrics) -> Application:
+    """Return the application of METRICS_PORT: nothing but /metrics."""
+    return Application([("/metrics", _BareMetricsHandler, {"metrics": metrics})])

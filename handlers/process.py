@@ -13,11 +13,14 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
 import structlog
+from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets
 
 from handlers.app import MAX_BODY_BYTES, make_app
 from handlers.listener import Listener
+from handlers.loop_lag import LoopLag
+from handlers.ops import make_metrics_app
 from handlers.web import InFlight
 from server.bootstrap import Services, build
 from server.errors import ConfigError
@@ -111,6 +114,9 @@ class Server:
         self._http.add_sockets(sockets)
         self._beats = PeriodicCallback(services.hub.tick, 1000)
         self._beats.start()
+        self._lag = LoopLag(services.metrics)
+        self._lag.start()
+        self._metrics_http = _serve_metrics(services)
         services.relay.start()
 
     async def aclose(self) -> None:
@@ -119,6 +125,7 @@ class Server:
         self._in_flight.is_draining = True
         self._http.take_no_more()
         self._beats.stop()
+        self._lag.stop()
         await self._send_watchers_away()
         try:
             async with asyncio.timeout(DRAIN_S):
@@ -126,6 +133,9 @@ class Server:
         except TimeoutError:
             log.warning("cut_off", what="requests that took too long")
         await self._http.close_all_connections()
+        if self._metrics_http is not None:
+            self._metrics_http.stop()
+            await self._metrics_http.close_all_connections()
         await self._services.relay.aclose()
         await self._services.aclose()
 
@@ -153,6 +163,25 @@ class Server:
     @property
     def _is_busy(self) -> bool:
         return bool(self._in_flight.count or self._http.coming_in)
+
+
+def _serve_metrics(services: Services) -> HTTPServer | None:
+    """
+    Listen on METRICS_PORT, if there is one.
+
+    Raises:
+        ConfigError: The port is taken.
+    """
+    settings = services.settings
+    if not settings.metrics_port:
+        return None
+    server = HTTPServer(make_metrics_app(services.metrics), idle_connection_timeout=IDLE_TIMEOUT_S)
+    try:
+        server.listen(settings.metrics_port, settings.metrics_host)
+    except OSError as error:
+        where = f"METRICS_PORT {settings.metrics_port} on METRICS_HOST {settings.metrics_host}"
+        raise ConfigError(f"{where} cannot be opened: {error.strerror}") from error
+    return server
 
 
 def _return_delay_ms() -> int:

@@ -40,14 +40,14 @@ def show_life() -> None:
 
 async def supervise(
     command: Sequence[str],
-    environment: Mapping[str, str],
+    environments: Sequence[Mapping[str, str]],
     *,
-    count: int,
     ready: Callable[[], None],
     patience: Patience = Patience(),  # noqa: B008 - a constant
 ) -> None:
     """
-    Keep `count` processes of this command running until SIGTERM or SIGINT, then end them and wait for their drain.
+    Keep a process of this command running in each of these environments until SIGTERM or SIGINT, then end them and
+    wait for their drain.
 
     A second signal ends us at once, and them with us: their standard input closes.
 
@@ -58,7 +58,7 @@ async def supervise(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    keepers = [_Keeper(command, environment, stop, patience) for _ in range(count)]
+    keepers = [_Keeper(command, environment, stop, patience) for environment in environments]
     async with asyncio.TaskGroup() as group:
         for keeper in keepers:
             group.create_task(keeper.keep())

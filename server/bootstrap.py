@@ -16,6 +16,7 @@ from server.bus.ringing import RingingBus
 from server.cache.local import LocalCache
 from server.cache.redis import RedisCache
 from server.domain.rewards import RewardRule
+from server.metrics import Metrics
 from server.ports import Bus, Cache, Clock, LoginGateway, PayGateway, Store
 from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
@@ -51,6 +52,7 @@ class Services:
     login: LoginGateway
     clock: Clock
     bell: asyncio.Event  # rings when an order has something to do
+    metrics: Metrics
 
     @cached_property
     def relay(self) -> Relay:
@@ -94,9 +96,12 @@ async def build(settings: Settings) -> Services:
         total_s=settings.wechat_timeout_s,
     )
     store = await _open_store(settings)
-    hub = Hub(clock=clock, monotonic_s=time.monotonic, later=asyncio.get_running_loop().call_soon)
+    metrics = Metrics()
+    hub = Hub(clock=clock, monotonic_s=time.monotonic, later=asyncio.get_running_loop().call_soon, metrics=metrics)
+    metrics.watch("daifu_watchers", "Pages that watch now.", lambda: len(hub))
     redis_url = settings.redis_url.get_secret_value()
-    bus = await RedisBus.open(redis_url, hub=hub, store=store) if redis_url else LocalBus(hub)
+    bus = await RedisBus.open(redis_url, hub=hub, store=store, metrics=metrics) if redis_url else LocalBus(hub)
+    metrics.watch("daifu_bus_deaf", "1 while news of other processes does not come through.", lambda: bus.is_deaf)
     bell = asyncio.Event()
     return Services(
         settings=settings,
@@ -115,6 +120,7 @@ async def build(settings: Settings) -> Services:
         ),
         clock=clock,
         bell=bell,
+        metrics=metrics,
     )
 
 

@@ -19,11 +19,13 @@ import structlog
 
 from server.domain.document import Order
 from server.domain.public_order import PublicOrder, payers_of, public_order, viewer_key
+from server.metrics import Metrics
 from server.ports import Clock
 
 BEAT_S: Final = 20
 STALL_S: Final = 10
 SILENCE_S: Final = 60
+FRESH_MS: Final = 600_000
 
 CLOSE_TOO_SLOW: Final = 4408
 CLOSE_RESTARTING: Final = 1012
@@ -161,8 +163,16 @@ class Hub:
         later: Calls a step soon, with other work in between; by default at once.
     """
 
-    def __init__(self, *, clock: Clock, monotonic_s: Callable[[], float], later: Later = _now) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        monotonic_s: Callable[[], float],
+        later: Later = _now,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._clock = clock
+        self._metrics = metrics or Metrics()
         self._later = later
         self._monotonic_s = monotonic_s
         self._watchers: dict[str, set[Watcher]] = {}
@@ -230,6 +240,7 @@ class Hub:
     def _offer_slices(self, order: Order, watchers: Iterator[Watcher], frames: Frames) -> None:
         part = tuple(islice(watchers, SLICE))
         self._offer(order, [watcher for watcher in part if watcher in self._bucket_of], frames)
+        self._measure(order)
         if len(part) == SLICE:
             self._later(partial(self._offer_slices, order, watchers, frames))
 
@@ -272,12 +283,21 @@ class Hub:
             if frame is None:
                 state = OrderFrame(order.rev, public_order(order, openid))
                 frame = frames[key] = watcher.transport.framing(self._encode(state))
+            self._metrics.frames.inc()
             try:
                 watcher.offer(order.rev, frame, now_s)
             except Exception:
                 # One broken page must not cost the others their news; it reconnects and gets the whole state.
                 log.exception("watcher_failed", order_id=watcher.order_id)
                 self._end(watcher, CLOSE_TOO_SLOW, "failed")
+
+    def _measure(self, order: Order) -> None:
+        """How long ago did WeChat take the money that this state shows? Only of what was booked a moment ago."""
+        now_ms = self._clock.now_ms()
+        booked = next((entry for entry in reversed(order.entries) if entry.kind == "paid"), None)
+        if booked is not None and now_ms - booked.at_ms < FRESH_MS:
+            paid_at_ms = max(p.paid_at_ms for p in order.payments if p.paid_at_ms is not None)
+            self._metrics.paid_shown(order.order_id, paid_at_ms, now_ms)
 
     def _beat(self, watcher: Watcher, now_s: float) -> None:
         try:
@@ -289,4 +309,5 @@ class Hub:
 
     def _end(self, watcher: Watcher, code: int, reason: str) -> None:
         self.forget(watcher)
+        self._metrics.watchers_closed.labels(str(code)).inc()
         watcher.transport.close(code, reason)

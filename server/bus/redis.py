@@ -19,6 +19,7 @@ from server.bus.publisher import Publisher
 from server.bus.reader import Reader
 from server.bus.subscriber import Subscriber
 from server.domain.document import Order
+from server.metrics import Metrics
 from server.ports import Store
 from server.redis.pipe import RedisPipe
 from server.redis.task import end
@@ -50,7 +51,17 @@ ROUND_SLICES: Final = 30
 class RedisBus:
     """Fills ports.Bus, hub.Interest and subscriber.Listener. Belongs to the event loop it was opened on."""
 
-    def __init__(self, url: str, *, pipe: RedisPipe, hub: Hub, store: Store, times: BusTimes) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pipe: RedisPipe,
+        hub: Hub,
+        store: Store,
+        times: BusTimes,
+        metrics: Metrics,
+    ) -> None:
+        self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._hub = hub
         self._times = times
@@ -77,10 +88,12 @@ class RedisBus:
         ]
 
     @classmethod
-    async def open(cls, url: str, *, hub: Hub, store: Store, times: BusTimes | None = None) -> Self:
+    async def open(
+        cls, url: str, *, hub: Hub, store: Store, times: BusTimes | None = None, metrics: Metrics | None = None
+    ) -> Self:
         """Connect, or go on trying: a Redis that is down keeps nobody from paying."""
         pipe = await RedisPipe.open(url, name="daifu-publisher")
-        return cls(url, pipe=pipe, hub=hub, store=store, times=times or BusTimes())
+        return cls(url, pipe=pipe, hub=hub, store=store, times=times or BusTimes(), metrics=metrics or Metrics())
 
     @property
     def is_deaf(self) -> bool:
@@ -146,6 +159,7 @@ class RedisBus:
             raise BadNews from error
         if not sent_at_s <= self._loop.time():
             raise BadNews
+        self._metrics.canary_seconds.observe(self._loop.time() - sent_at_s)
         self._heard_until_s = max(self._heard_until_s, sent_at_s)
 
     def _read_if_doubtful(self) -> None:

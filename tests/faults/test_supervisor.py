@@ -123,7 +123,7 @@ async def test_a_worker_that_cannot_start_is_tried_again_at_growing_pauses(tmp_p
     births = tmp_path / "births"
     script = "import sys, time; open(sys.argv[1], 'a').write(f'{time.monotonic()}\\n'); sys.exit(1)"
     command = (sys.executable, "-S", "-c", script, str(births))
-    supervising = asyncio.create_task(supervise(command, os.environ, count=1, ready=lambda: None))
+    supervising = asyncio.create_task(supervise(command, [os.environ], ready=lambda: None))
     try:
         await until(lambda: len(times_in(births)) >= 3)
     finally:
@@ -144,7 +144,7 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path) -> Non
     command = (sys.executable, "-S", "-c", script, str(births))
     served = asyncio.Event()
     patience = Patience(silence_s=0.3)
-    supervising = asyncio.create_task(supervise(command, os.environ, count=1, ready=served.set, patience=patience))
+    supervising = asyncio.create_task(supervise(command, [os.environ], ready=served.set, patience=patience))
     try:
         await until(lambda: len(times_in(births)) >= 3)
         assert served.is_set()
@@ -161,9 +161,7 @@ async def test_a_worker_that_ignores_its_end_is_killed(tmp_path: Path) -> None:
     )
     command = (sys.executable, "-S", "-c", script, str(births))
     served = asyncio.Event()
-    supervising = asyncio.create_task(
-        supervise(command, os.environ, count=1, ready=served.set, patience=Patience(end_s=0.3))
-    )
+    supervising = asyncio.create_task(supervise(command, [os.environ], ready=served.set, patience=Patience(end_s=0.3)))
     await asyncio.wait_for(served.wait(), PATIENCE_S)
 
     os.kill(os.getpid(), signal.SIGTERM)
@@ -182,7 +180,7 @@ async def test_ready_is_said_when_every_worker_serves_and_not_before(tmp_path: P
     )
     command = (sys.executable, "-S", "-c", script, str(births), str(go))
     served = asyncio.Event()
-    supervising = asyncio.create_task(supervise(command, os.environ, count=2, ready=served.set))
+    supervising = asyncio.create_task(supervise(command, [os.environ] * 2, ready=served.set))
     try:
         await until(lambda: len(times_in(births)) == 2)
         assert not served.is_set()

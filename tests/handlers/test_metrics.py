@@ -1,0 +1,64 @@
+"""What /metrics says, and to whom."""
+
+import re
+from pathlib import Path
+
+import httpx
+
+from sandbox.app import Sandbox
+from tests.faults.processes import a_free_port
+from tests.people import Person, a_client
+from tests.running import Daifu, start_daifu
+
+
+def value_of(text: str, series: str) -> float:
+    """Return the value of this series; NaN if it is not there."""
+    match = re.search(rf"^{re.escape(series)} (\S+)$", text, re.MULTILINE)
+    return float(match[1]) if match else float("nan")
+
+
+async def metrics_of(url: str) -> str:
+    async with a_client(url) as http:
+        answer = await http.get("/metrics")
+    assert answer.status_code == 200
+    return answer.text
+
+
+async def test_a_payment_is_measured_from_wechat_to_the_page_once(
+    daifu: Daifu, initiator: Person, friend: Person, wechat_control: httpx.AsyncClient
+) -> None:
+    order_id = (await initiator.place_order())["order_id"]
+    pages = [await initiator.watch(order_id), await friend.watch(order_id)]
+    out_trade_no = await friend.start_payment(order_id)
+
+    await wechat_control.post("/_sim/pay", json={"out_trade_no": out_trade_no})
+    for page in pages:
+        await page.until_state("PAID")
+
+    text = await metrics_of(daifu.url)
+    assert value_of(text, "daifu_watchers") == 2
+    assert value_of(text, "daifu_paid_to_frame_seconds_count") == 1
+    assert value_of(text, 'daifu_paid_to_frame_seconds_bucket{le="5.0"}') == 1
+    assert value_of(text, "daifu_frames_total") >= 4
+    assert order_id not in text
+
+
+async def test_what_comes_through_a_proxy_is_told_nothing(daifu: Daifu) -> None:
+    async with a_client(daifu.url) as http:
+        for header in ("X-Forwarded-For", "Forwarded"):
+            assert (await http.get("/metrics", headers={header: "127.0.0.1"})).status_code == 404
+
+
+async def test_with_a_port_of_its_own_it_is_there_and_nowhere_else(
+    wechat: Sandbox, wechat_control: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    port = a_free_port()
+    merchant = (await wechat_control.get("/_sim/merchant")).json()
+    server = await start_daifu(data_dir=tmp_path, wechat_url=wechat.url, merchant=merchant, metrics_port=port)
+    try:
+        assert "daifu_loop_lag_seconds_count" in await metrics_of(f"http://127.0.0.1:{port}")
+        async with a_client(server.url) as http, a_client(f"http://127.0.0.1:{port}") as own:
+            assert (await http.get("/metrics")).status_code == 404
+            assert (await own.get("/healthz")).status_code == 404
+    finally:
+        await server.aclose()
