@@ -39,20 +39,20 @@ def main(context: click.Context) -> None:
 @click.option("--worker", is_flag=True, hidden=True)
 def serve(**options: Any) -> None:
     """Serve, with the simulated WeChat beside it unless WECHAT_MCHID is set."""
-    from handlers.process import configure_logs
     from settings import load_settings
 
     is_worker = options.pop("worker")
     settings = load_settings(**{name: value for name, value in options.items() if value is not None})
-    configure_logs(settings.log_format)
     asyncio.run(_serve_as_worker(settings) if is_worker else _serve(settings))
 
 
 async def _serve(settings: "Settings") -> None:
+    from handlers.logs import configure_logs
     from handlers.process import serve
     from handlers.supervisor import supervise
 
     async with _with_merchant(settings) as completed:
+        configure_logs(completed.log_format, secrets=completed.secret_values)
         if completed.processes == 1:
             await serve(completed, ready=lambda: _print_addresses(completed))
             return
@@ -62,9 +62,11 @@ async def _serve(settings: "Settings") -> None:
 
 
 async def _serve_as_worker(settings: "Settings") -> None:
+    from handlers.logs import configure_logs
     from handlers.process import serve
     from handlers.supervisor import show_life
 
+    configure_logs(settings.log_format, secrets=settings.secret_values)
     os.set_blocking(sys.stdout.fileno(), False)
     await serve(settings, ready=show_life, alive=show_life, until_stdin_closes=True)
 

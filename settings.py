@@ -217,6 +217,15 @@ class Settings(BaseSettings):
         return environment
 
     @property
+    def secret_values(self) -> tuple[str, ...]:
+        """Every secret among the settings, and the passwords in addresses: what no log line may show."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        flat = [each for value in values for each in (value if isinstance(value, tuple) else (value,))]
+        secrets = [each.get_secret_value() for each in flat if isinstance(each, SecretStr)]
+        passwords = re.findall(r"//[^/@]*:([^/@]+)@", f"{_as_text(self.mongodb_url)} {_as_text(self.redis_url)}")
+        return tuple(filter(None, (*secrets, *passwords)))
+
+    @property
     def needs_simulator(self) -> bool:
         """Does nobody say which merchant we are? Then a simulated WeChat is started beside the server."""
         return not self.wechat_mchid

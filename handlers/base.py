@@ -1,13 +1,16 @@
 """What every handler shares: who asks, in which language, and how an error is told."""
 
 import re
+import secrets
 from asyncio import Future
+from functools import cached_property
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import msgspec
 import structlog
+from structlog.contextvars import bind_contextvars, clear_contextvars
 from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
@@ -38,6 +41,18 @@ class BaseHandler(RequestHandler):
         self.desk = web.desk
         self.in_flight = web.in_flight
         web.in_flight.begin()
+        self._name_in_logs()
+
+    @cached_property
+    def request_id(self) -> str:
+        """What this request is called in logs and in its answer."""
+        return secrets.token_hex(6)
+
+    def _name_in_logs(self) -> None:
+        """Let every line that this request writes say which one it was, and of which order."""
+        order_id = _ORDER_ID.search(self.request.path)
+        clear_contextvars()
+        bind_contextvars(request_id=self.request_id, **({"order_id": order_id[0]} if order_id else {}))
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> "Future[None]":
         if self.in_flight.is_draining:
@@ -53,6 +68,7 @@ class BaseHandler(RequestHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Referrer-Policy", "same-origin")
         self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Request-Id", self.request_id)
 
     @property
     def language(self) -> Language:

@@ -1,7 +1,6 @@
 """The life of one server process: listen, serve, and go down without losing anybody."""
 
 import asyncio
-import logging
 import math
 import os
 import random
@@ -9,8 +8,8 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, MutableMapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import structlog
 from tornado.httpserver import HTTPServer
@@ -36,7 +35,6 @@ DRAIN_STEPS: Final = 30
 DRAIN_S: Final = 5
 QUIET_S: Final = 0.2
 RETURN_WITHIN_MS: Final = 5_000
-MAX_LOGGED: Final = 500
 
 log = structlog.get_logger()
 
@@ -203,44 +201,3 @@ def listen(settings: Settings) -> list[socket.socket]:
     for each in sockets:  # connections inherit it
         each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     return sockets
-
-
-def one_line(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Keep what a stranger sent on the line it belongs to: escape what does not print, cut what is too long."""
-    for name, value in event.items():
-        if isinstance(value, str) and (len(value) > MAX_LOGGED or not value.isprintable()):
-            kept = value[:MAX_LOGGED]
-            event[name] = kept if kept.isprintable() else kept.encode("unicode_escape").decode()
-    return event
-
-
-def configure_logs(log_format: str) -> None:
-    """One event a line on standard error, for people or as JSON; libraries speak only of trouble."""
-    # Plain tracebacks: a value of a local variable may be a key or an openid.
-    renderers: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-        if log_format == "json"
-        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    )
-    shared: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        one_line,
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
-            foreign_pre_chain=shared,
-        )
-    )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
-    for noisy in ("httpx", "httpcore", "asyncio", "tornado.access", "tornado.general"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
 """The real parts the tests run on: a simulated WeChat on a free port, and daifu itself on another."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import httpx
@@ -11,9 +11,10 @@ from hypothesis import settings as hypothesis_settings
 
 from sandbox.app import Sandbox
 from sandbox.app import start as start_sandbox
+from tests.faults.processes import leaks_in
 from tests.people import Person, a_client
 from tests.redis_server import RedisServer
-from tests.running import Daifu, start_daifu
+from tests.running import PLANTED, Daifu, start_daifu
 
 # What daifu logs becomes a log record of pytest's own, shown with the test that failed.
 structlog.configure(
@@ -24,6 +25,19 @@ structlog.configure(
 hypothesis_settings.register_profile("daifu", deadline=None, max_examples=40)
 hypothesis_settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "daifu"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Whatever any test logs or prints, no secret and no whole openid may be in it."""
+    report = yield
+    written = "".join(text for _, text in report.sections)
+    if report.passed and (leaks := leaks_in(written, PLANTED)):
+        report.outcome = "failed"
+        report.longrepr = f"what this test logged shows a secret: {', '.join(leaks)}"
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,9 @@ from settings import load_settings
 
 SESSION_SECRET = "a session secret for tests and nothing else"
 
+# The secrets of the daifu that was started last, by setting.
+PLANTED: dict[str, str] = {}
+
 
 @dataclass
 class Daifu:
@@ -76,6 +79,9 @@ async def start_daifu(
                 **settings,
             }
         )
+    )
+    PLANTED.update(
+        SESSION_SECRETS=SESSION_SECRET, WECHAT_APP_SECRET=merchant["app_secret"], WECHAT_API_KEYS=merchant["api_key"]
     )
     services = parts(services)
     return Daifu(url, port, services, Server(services, sockets))

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,15 @@ import httpx
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 20
+
+SECRET_SETTINGS = ("SESSION_SECRETS", "WECHAT_APP_SECRET", "WECHAT_API_KEYS", "WECHAT_API_V3_KEYS")
+OPENID = re.compile(r"(?<![0-9A-Za-z_-])o(?=[a-z_-]*[0-9A-Z])[0-9A-Za-z_-]{27}(?![0-9A-Za-z_-])")
+
+
+def leaks_in(text: str, environment: Mapping[str, str]) -> list[str]:
+    """Return the names of the secrets of this environment that stand in the text, and `openid` if one does."""
+    secrets = [name for name in SECRET_SETTINGS if environment.get(name) and environment[name] in text]
+    return secrets + ["openid"] * bool(OPENID.search(text))
 
 
 def a_free_port() -> int:
@@ -36,6 +47,7 @@ class ServerProcess:
         self._arguments = ("serve", "--port", str(port), "--data-dir", str(data_dir))
         self._environment = {**os.environ, **(environment or {})}
         self._process: asyncio.subprocess.Process | None = None
+        self._output = data_dir / "output.log"
 
     @property
     def pid(self) -> int:
@@ -44,13 +56,15 @@ class ServerProcess:
 
     async def start(self, *, ready_path: str = "/readyz") -> None:
         """Start it and wait until it can work, or only until this path answers 200."""
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(ROOT / "run.py"), *self._arguments),
-            env=self._environment,
-            cwd=ROOT,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
+        self._output.parent.mkdir(parents=True, exist_ok=True)
+        with self._output.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, str(ROOT / "run.py"), *self._arguments),
+                env=self._environment,
+                cwd=ROOT,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+            )
         async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient(trust_env=False) as http:
             while not await self._is_ready(http, ready_path):
                 assert self._process.returncode is None, "daifu ended instead of starting"
@@ -73,6 +87,12 @@ class ServerProcess:
         if self._process is not None and self._process.returncode is None:
             self.terminate()
             await self.ended()
+        self._check_output()
+
+    def _check_output(self) -> None:
+        """Nothing a process ever wrote may show a secret."""
+        written = self._output.read_text(errors="replace") if self._output.exists() else ""
+        assert leaks_in(written, self._environment) == []
 
     async def _is_ready(self, http: httpx.AsyncClient, path: str) -> bool:
         try:
