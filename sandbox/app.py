@@ -13,11 +13,27 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from sandbox import bill_api, cashier, control, oauth, pages, pay_api, refund_api
+from sandbox import (
+    bill_api,
+    cashier,
+    control,
+    h5_page,
+    key_api,
+    oauth,
+    pages,
+    pay_api,
+    payer_page,
+    refund_api,
+    v3_certificates,
+    v3_pay_api,
+)
 from sandbox.world import REFUND_AFTER_S, World, build_world
 
 _HERE: Final = Path(__file__).parent
 _MAX_REQUEST_BYTES: Final = 1024 * 1024
+
+
+Route = tuple[str, type[RequestHandler], dict[str, object]]
 
 
 class Sandbox:
@@ -71,6 +87,7 @@ def make_app(world: World) -> Application:
             (r"/secapi/pay/refund", refund_api.RefundHandler, _call(world, "refund", "refund")),
             (r"/pay/refundquery", refund_api.RefundQueryHandler, _call(world, "refundquery", "refundquery")),
             (r"/pay/downloadbill", bill_api.DownloadBillHandler, _call(world, "downloadbill", "downloadbill")),
+            *_v3_routes(world),
             (r"/connect/oauth2/authorize", oauth.AuthorizeHandler, known),
             (r"/sns/oauth2/access_token", oauth.AccessTokenHandler, _call(world, "access_token", "oauth")),
             (r"/sns/userinfo", oauth.UserInfoHandler, _call(world, "userinfo", "oauth")),
@@ -78,11 +95,15 @@ def make_app(world: World) -> Application:
             (r"/_sim/pay", control.PayHandler, known),
             (r"/_sim/ledger", control.LedgerHandler, known),
             (r"/_sim/faults", control.FaultsHandler, known),
-            (r"/_sim/merchant", control.MerchantHandler, known),
+            (r"/_sim/merchant", key_api.MerchantHandler, known),
+            (r"/_sim/keys", key_api.KeysHandler, known),
             (r"/_sim/calls", control.CallsHandler, known),
             (r"/_sim/clock", control.ClockHandler, known),
             (r"/_sim/users", control.UsersHandler, known),
             (r"/_sim/cashier", cashier.CashierHandler, known),
+            (r"/_sim/scan", payer_page.ScanHandler, known),
+            (r"/_sim/payer", payer_page.PayerHandler, known),
+            (h5_page.PATH, h5_page.H5Handler, known),
             (r"/_sim/avatar/([\w-]+)\.svg", pages.AvatarHandler, known),
             (r"/_sim/(bridge\.js)", pages.AssetHandler, {"path": str(_HERE / "static")}),
             (r"/_sim/static/([a-z_]+\.(?:js|css|svg))", pages.AssetHandler, {"path": str(_HERE / "static")}),
@@ -90,6 +111,19 @@ def make_app(world: World) -> Application:
         template_path=str(_HERE / "templates"),
         log_function=_be_quiet,
     )
+
+
+def _v3_routes(world: World) -> list[Route]:
+    """A call suffers the faults of its twin in API v2."""
+    orders = r"/v3/pay/transactions"
+    by_number = rf"{orders}/out-trade-no/([0-9A-Za-z_\-|*]+)"
+    return [
+        (rf"{orders}/(jsapi|native|h5|app)", v3_pay_api.PrepayHandler, _call(world, "v3/prepay", "unifiedorder")),
+        (by_number, v3_pay_api.QueryByOutTradeNoHandler, _call(world, "v3/query", "orderquery")),
+        (rf"{orders}/id/(\w+)", v3_pay_api.QueryByTransactionIdHandler, _call(world, "v3/query", "orderquery")),
+        (rf"{by_number}/close", v3_pay_api.CloseHandler, _call(world, "v3/close", "closeorder")),
+        (r"/v3/certificates", v3_certificates.CertificatesHandler, _call(world, "v3/certificates", "certificates")),
+    ]
 
 
 def _call(world: World, api: str, target: str) -> dict[str, object]:

@@ -104,7 +104,7 @@ def yuan(fen: int) -> str:
 
 def _shared_columns(order: Order, merchant: Merchant) -> Row:
     return {
-        "公众账号ID": merchant.appid,
+        "公众账号ID": order.asked.get("appid") or merchant.appid,
         "商户号": merchant.mch_id,
         "特约商户号": "0",
         "设备号": order.asked.get("device_info", ""),

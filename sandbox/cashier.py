@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import msgspec
 
-from sandbox import signing
 from sandbox.ledger import PayRefused
 from sandbox.order import Order, OrderRefused
+from sandbox.pay_sign import is_jsapi_signed
 from sandbox.web import Handler
 from sandbox.world import World
 
@@ -38,9 +38,9 @@ def check_call(params: Mapping[str, Any], world: World) -> Order:
         order = world.ledger.find(prepay_id=package.removeprefix("prepay_id="))
     except OrderRefused as error:
         raise PayRefused("unknown_prepay_id", "调用支付JSAPI缺少参数：total_fee") from error
-    if not package.startswith("prepay_id=") or params["appId"] != world.merchant.appid:
+    if not package.startswith("prepay_id=") or order.trade_type != "JSAPI" or params["appId"] != order.appid:
         raise PayRefused("unknown_prepay_id", "调用支付JSAPI缺少参数：total_fee")
-    if params["signType"] != order.sign_type or params["paySign"] != signing.pay_sign(params, world.merchant.api_key):
+    if not is_jsapi_signed(order, params, world.keys):
         raise PayRefused("bad_pay_sign", "支付验证签名失败")
     world.ledger.check_payable(order, order.openid)
     return order
@@ -72,7 +72,7 @@ class CashierHandler(Handler):
             merchant_name=self.world.merchant.name,
             body=order.asked["body"],
             yuan=f"{order.total_fee // 100}.{order.total_fee % 100:02}",
-            payer=self.world.users.get(order.openid),
+            payer=self.world.users.anywhere(order.openid),
         )
 
     def post(self) -> None:
@@ -85,8 +85,7 @@ class CashierHandler(Handler):
             return
         try:
             order = check_call(params, self.world)
-            if outcome == "ok":
-                self.world.settle(order, order.openid)
+            self.world.decide(order, order.openid, outcome)
         except PayRefused as refused:
             self.finish({"err_msg": err_msg("fail"), "err_desc": refused.message})
             return

@@ -23,6 +23,10 @@ class Clock:
         """Return Unix milliseconds with their fraction."""
         return time.time() * 1000 + self._offset_ms
 
+    def real_s(self) -> float:
+        """Return what the merchant's own clock says, Unix seconds: advancing this one does not move his."""
+        return time.time()
+
     def advance(self, by_s: float) -> None:
         """Move the clock on for good: the offset outlives the process when there is a data directory."""
         self._offset_ms += by_s * 1000

@@ -15,6 +15,7 @@ from sandbox.order_rules import is_loopback
 from sandbox.web import Handler
 
 MAX_ADVANCE_S: Final = 400 * 24 * 3600
+_ORDER_NAMES: Final = ("out_trade_no", "prepay_id", "code_url")
 
 
 class ControlError(HTTPError):
@@ -51,7 +52,11 @@ class ControlHandler(Handler):
 
 
 class PayHandler(ControlHandler):
-    """`in_sheet` stands for a payer who opened the password sheet before the order's time ran out."""
+    """
+    Somebody pays an order, whatever its scene; `openid` may be his under any of the merchant's appids.
+
+    `in_sheet` stands for a payer who opened the password sheet before the order's time ran out.
+    """
 
     def post(self) -> None:
         asked = self.asked()
@@ -62,12 +67,10 @@ class PayHandler(ControlHandler):
             order = self._order(asked)
         except OrderRefused as refused:
             raise ControlError(404, "order_not_found", refused.message) from refused
-        openid = asked.get("openid", order.openid)
+        openid = str(asked.get("openid", ""))
         in_sheet = asked.get("in_sheet") is True
         try:
-            self.world.ledger.check_payable(order, openid, in_sheet=in_sheet)
-            if outcome == "ok":
-                order = self.world.settle(order, openid, in_sheet=in_sheet)
+            order = self.world.decide(order, self.world.payer(order, openid), outcome, in_sheet=in_sheet)
         except PayRefused as refused:
             raise ControlError(409, refused.code, refused.message) from refused
         state = order.trade_state(self.world.clock.now_ms())
@@ -75,9 +78,9 @@ class PayHandler(ControlHandler):
         self.answer({"err_msg": err_msg(outcome), "trade_state": state, **transaction})
 
     def _order(self, asked: dict[str, Any]) -> Order:
-        names = {name: asked[name] for name in ("out_trade_no", "prepay_id") if isinstance(asked.get(name), str)}
+        names = {name: asked[name] for name in _ORDER_NAMES if isinstance(asked.get(name), str)}
         if len(names) != 1:
-            raise ControlError(400, "bad_request", "give either out_trade_no or prepay_id, as a string")
+            raise ControlError(400, "bad_request", f"give one of {', '.join(_ORDER_NAMES)}, as a string")
         return self.world.ledger.find(**names)
 
 
@@ -112,11 +115,6 @@ class FaultsHandler(ControlHandler):
             raise ControlError(400, "bad_fault", f"target: must be one of {', '.join(KINDS)}")
         self.world.faults.clear(target)
         self.get()
-
-
-class MerchantHandler(ControlHandler):
-    def get(self) -> None:
-        self.answer(self.world.merchant)
 
 
 class CallsHandler(ControlHandler):

@@ -24,6 +24,11 @@ _SENDING_KINDS: Final[Kinds] = {
     "reorder": ({}, {}),
     "forge": ({}, {}),
     "probe": ({}, {}),
+    "serial": ({}, {}),
+    "stale": ({}, {}),
+    "unsigned": ({}, {}),
+    "reserialised": ({}, {}),
+    "bad_cipher": ({}, {}),
     "appid": ({}, {"appid": _WORDS}),
     "mch_id": ({}, {"mch_id": _WORDS}),
     "out_trade_no": ({}, {"out_trade_no": _WORDS}),
@@ -44,6 +49,8 @@ _REFUND_NOTIFY_KINDS: Final[Kinds] = {
     "transaction_id": ({}, {"transaction_id": _WORDS}),
     "refund_status": ({}, {"refund_status": _WORDS}),
 }
+# Any fault may have them: how many calls it hits (0: all, until it is deleted), and how many of a hundred.
+COMMON: Final[Parameters] = {"times": (int,), "percent": _NUMBER}
 _API_KINDS: Final[Kinds] = {
     "fail_before": ({}, {}),
     "fail_after": ({}, {}),
@@ -57,7 +64,10 @@ _OAUTH_KINDS: Final[Kinds] = {
     **_API_KINDS,
     "error": ({"code": (int,)}, {"message": _WORDS}),  # an errcode is a number
 }
-_SIGNED_API_KINDS: Final[Kinds] = {**_API_KINDS, "bad_sign": ({}, {}), "unsigned": ({}, {})}
+_SIGNED_API_KINDS: Final[Kinds] = {
+    **_API_KINDS,
+    **dict.fromkeys(("bad_sign", "unsigned", "probe", "serial", "stale"), ({}, {})),
+}
 BILL_KINDS: Final[Kinds] = {
     "missing": ({}, {"out_trade_no": _WORDS}),
     "extra": ({}, {"out_trade_no": _WORDS, "total_fee": (int,)}),
@@ -72,14 +82,16 @@ KINDS: Final[Mapping[str, Kinds]] = {
     NOTIFY_TARGET: _NOTIFY_KINDS,
     REFUND_NOTIFY_TARGET: _REFUND_NOTIFY_KINDS,
     OAUTH_TARGET: _OAUTH_KINDS,
-    **dict.fromkeys(("unifiedorder", "orderquery", "closeorder", "refundquery"), _SIGNED_API_KINDS),
+    **dict.fromkeys(("unifiedorder", "orderquery", "closeorder", "refundquery", "certificates"), _SIGNED_API_KINDS),
     REFUND_TARGET: {**_SIGNED_API_KINDS, "outcome": ({"state": _WORDS}, {})},
-    BILL_TARGET: {**_API_KINDS, **BILL_KINDS},  # a bill is not signed
+    BILL_TARGET: {**_SIGNED_API_KINDS, **BILL_KINDS},  # API v2 does not sign it, API v3 signs where to fetch it
+    "billdownload": _API_KINDS,
 }
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "times": (0, 1_000_000),
     "delay_s": (0, 7 * 24 * 3600),
     "n": (2, 1000),
+    "percent": (0, 100),
     "status": (200, 599),
     "coupon_fee": (0, 10**9),
 }

@@ -1,18 +1,23 @@
 """
 What can be made to go wrong: a target, a kind, how many times, and the kind's parameters.
 
-Notify kinds `forge`, `bad_padding` and `probe` are signed or encrypted wrongly: a forged one stands in for WeChat's and
-so never counts as delivered, a probe goes ahead of the true one. Content kinds (`amount`, `appid`, …) are signed or
+A notify that is not to be trusted (`forge`, `serial`, `stale`, `unsigned`, `reserialised`, `bad_cipher`, `bad_padding`)
+stands in for WeChat's and so never counts as delivered; a `probe` goes ahead of the true one. API v2 has neither serial
+nor time: there each of them is a forgery. Content kinds (`amount`, `appid`, …) are signed or
 encrypted rightly and count as delivered when answered SUCCESS. Of the API kinds, `fail_before`, `status` and `error`
-leave the call without effect; `outcome` says how an accepted refund is to end; bill kinds (`missing`, `extra`, …) make
+leave the call without effect; `bad_sign`, `probe`, `serial`, `stale` and `unsigned` spoil only the answer's
+signature; `outcome` says how an accepted refund is to end; bill kinds (`missing`, `extra`, …) make
 one bill differ from the ledger; all others spoil only the answer.
 """
 
 import math
+import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from sandbox.fault_kinds import CHOICES, KINDS, LIMITS, Parameters
+from sandbox.fault_kinds import CHOICES, COMMON, KINDS, LIMITS, Parameters
+
+_ALWAYS: Final = 100
 
 
 class BadFault(ValueError):
@@ -24,12 +29,19 @@ class BadFault(ValueError):
 
 
 class Fault:
-    """One entry of the list; `left` counts down to its end, None means until it is deleted."""
+    """
+    One entry of the list; `left` counts down to its end, None means until it is deleted.
 
-    def __init__(self, target: str, kind: str, *, times: int, parameters: Mapping[str, Any]) -> None:
+    It hits `percent` of a hundred calls; the others go on to the next fault.
+    """
+
+    def __init__(
+        self, target: str, kind: str, *, times: int, parameters: Mapping[str, Any], percent: float = _ALWAYS
+    ) -> None:
         self.target = target
         self.kind = kind
         self.left: int | None = times or None
+        self.percent = percent
         self.parameters = parameters
 
     def __getitem__(self, name: str) -> Any:
@@ -39,7 +51,11 @@ class Fault:
         return self.parameters.get(name, default)
 
     def as_json(self) -> dict[str, object]:
-        return {"target": self.target, "kind": self.kind, "times": self.left or 0, **self.parameters}
+        rate = {} if self.percent == _ALWAYS else {"percent": self.percent}
+        return {"target": self.target, "kind": self.kind, "times": self.left or 0, **rate, **self.parameters}
+
+    def hits(self, target: str) -> bool:
+        return self.target == target and (self.percent == _ALWAYS or random.random() * _ALWAYS < self.percent)
 
 
 class Faults:
@@ -59,7 +75,7 @@ class Faults:
 
     def take(self, target: str) -> Fault | None:
         """Return the fault this call is to suffer, and count it."""
-        fault = next((fault for fault in self._faults if fault.target == target), None)
+        fault = next((fault for fault in self._faults if fault.hits(target)), None)
         if fault is not None and fault.left is not None:
             fault.left -= 1
             if not fault.left:
@@ -77,15 +93,15 @@ def _read_fault(body: Mapping[str, Any]) -> Fault:
     target = _known(body, "target", KINDS)
     kind = _known(body, "kind", KINDS[target])
     required, optional = KINDS[target][kind]
-    allowed = {**required, **optional, "times": (int,)}
+    allowed = {**required, **optional, **COMMON}
     parameters = {name: value for name, value in body.items() if name not in ("target", "kind")}
     for name in required:
         if name not in parameters:
             raise BadFault(name, f"{kind} needs it")
     for name, value in parameters.items():
         _check(name, value, allowed)
-    times = parameters.pop("times", 1)
-    return Fault(target, kind, times=times, parameters=parameters)
+    times, percent = parameters.pop("times", 1), parameters.pop("percent", _ALWAYS)
+    return Fault(target, kind, times=times, percent=percent, parameters=parameters)
 
 
 def _known(body: Mapping[str, Any], field: str, known: Mapping[str, object]) -> str:

@@ -23,6 +23,10 @@ CLOSE_NOT_BEFORE_MS: Final = 5 * 60 * 1000
 
 # Everything else must be the same when an order is sent again.
 _FRESH_EACH_TIME: Final = frozenset({"nonce_str", "sign"})
+_OTHER_PAYER: Final = "下单账号与支付账号不一致"
+_OTHER_PAYER_WORDS: Final[Mapping[str, str]] = {"NATIVE": "商家订单信息有误"}
+_TOO_LATE: Final = "支付会话已过期"
+_TOO_LATE_WORDS: Final[Mapping[str, str]] = {"JSAPI": "调用支付JSAPI缺少参数：total_fee", "NATIVE": "二维码已失效"}
 
 
 class PayRefused(OrderRefused):
@@ -37,7 +41,7 @@ class Ledger:
         self._clock = clock
         self._refund_after_ms = refund_after_s * 1000
         self._orders: dict[str, Order] = {}
-        self._numbers: dict[str, str] = {}  # prepay_id, transaction_id -> out_trade_no
+        self._numbers: dict[str, str] = {}  # prepay_id, code_url, transaction_id -> out_trade_no
         self._refunded: dict[str, str] = {}  # out_refund_no -> out_trade_no
         self._refund_ids: dict[str, str] = {}  # refund_id -> out_refund_no
         for order in sorted((order for _, order in records.all("order", Order)), key=lambda order: order.number):
@@ -46,14 +50,16 @@ class Ledger:
     def __iter__(self) -> Iterator[Order]:
         return iter(self._orders.values())
 
-    def find(self, *, out_trade_no: str = "", prepay_id: str = "", transaction_id: str = "") -> Order:
+    def find(
+        self, *, out_trade_no: str = "", prepay_id: str = "", code_url: str = "", transaction_id: str = ""
+    ) -> Order:
         """
-        Return the order by the first name given: transaction_id, prepay_id, out_trade_no.
+        Return the order by the first name given: transaction_id, prepay_id, code_url, out_trade_no.
 
         Raises:
             OrderRefused: ORDERNOTEXIST.
         """
-        other = transaction_id or prepay_id
+        other = transaction_id or prepay_id or code_url
         order = self._orders.get(self._numbers.get(other, "") if other else out_trade_no)
         if order is None:
             raise OrderRefused("ORDERNOTEXIST", "订单不存在")
@@ -62,9 +68,15 @@ class Ledger:
     def knows(self, out_trade_no: str) -> bool:
         return out_trade_no in self._orders
 
-    def place(self, parameters: Mapping[str, str]) -> Order:
+    def place(self, parameters: Mapping[str, str], *, api: str = "v2", expires_at_ms: float = 0.0) -> Order:
         """
         Return the new order, or the old one with a valid prepay_id when the very same order is sent again.
+
+        Every sending of a NATIVE order makes a new code and voids the one before.
+
+        Args:
+            parameters: By API v2's names.
+            expires_at_ms: What time_expire means; fixed by the first sending.
 
         Raises:
             OrderRefused: ORDERPAID, ORDERCLOSED, or INVALID_REQUEST for other parameters under the same number.
@@ -73,27 +85,31 @@ class Ledger:
         now_ms = self._clock.now_ms()
         before = self._orders.get(asked["out_trade_no"])
         if before is None:
-            return self._keep(Order(len(self._orders) + 1, asked, now_ms, _new_prepay_id(now_ms), now_ms))
+            number, prepay_id = len(self._orders) + 1, _new_prepay_id(now_ms)
+            return self._keep(Order(number, asked, now_ms, prepay_id, now_ms, api=api, expires_at_ms=expires_at_ms))
         self._refuse_unless_open(before)
-        if before.asked != asked:
+        if (before.api, before.asked) != (api, asked):
             raise OrderRefused("INVALID_REQUEST", "201 商户订单号重复")
         if before.is_past_time_expire(now_ms):
             raise OrderRefused("ORDERCLOSED", "订单已过期")
-        if before.is_prepay_valid(now_ms):
+        if before.is_prepay_valid(now_ms) and before.trade_type != "NATIVE":
             return before
+        self._numbers.pop(before.code_url, None)
         return self._keep(msgspec.structs.replace(before, prepay_id=_new_prepay_id(now_ms), prepay_at_ms=now_ms))
 
-    def close(self, out_trade_no: str) -> Order:
+    def close(self, out_trade_no: str, *, not_before_ms: float = CLOSE_NOT_BEFORE_MS) -> Order:
         """
         Return the closed order.
 
+        Args:
+            not_before_ms: How old the order must be.
+
         Raises:
-            OrderRefused: ORDERNOTEXIST, ORDERPAID, ORDERCLOSED, or TRADE_STATE_ERROR sooner than five minutes after
-                its creation.
+            OrderRefused: ORDERNOTEXIST, ORDERPAID, ORDERCLOSED, or TRADE_STATE_ERROR when it is too young.
         """
         order = self.find(out_trade_no=out_trade_no)
         self._refuse_unless_open(order)
-        if self._clock.now_ms() < order.created_at_ms + CLOSE_NOT_BEFORE_MS:
+        if self._clock.now_ms() < order.created_at_ms + not_before_ms:
             raise OrderRefused("TRADE_STATE_ERROR", "订单生成后不能马上调用关单接口，最短调用时间间隔为5分钟")
         return self._keep(msgspec.structs.replace(order, closed=True))
 
@@ -112,12 +128,24 @@ class Ledger:
             raise PayRefused("order_paid", "该订单已支付")
         if order.trade_state(now_ms) == "CLOSED":
             raise PayRefused("order_closed", "订单已关闭")
-        if openid != order.openid:
-            raise PayRefused("payer_mismatch", "下单账号与支付账号不一致")
+        if order.openid and openid != order.openid:
+            raise PayRefused("payer_mismatch", _OTHER_PAYER_WORDS.get(order.trade_type, _OTHER_PAYER))
         if not in_sheet and order.is_past_time_expire(now_ms):
             raise PayRefused("order_expired", "订单已过期")
         if not in_sheet and not order.is_prepay_valid(now_ms):
-            raise PayRefused("prepay_expired", "调用支付JSAPI缺少参数：total_fee")
+            raise PayRefused("prepay_expired", _TOO_LATE_WORDS.get(order.trade_type, _TOO_LATE))
+
+    def open(self, order: Order, openid: str, *, in_sheet: bool = False) -> Order:
+        """
+        Return the order as this person has it on his screen: nobody else can pay it any more.
+
+        Raises:
+            PayRefused: As `check_payable`.
+        """
+        self.check_payable(order, openid, in_sheet=in_sheet)
+        if order.openid:
+            return order
+        return self._keep(msgspec.structs.replace(order, payer_openid=openid))
 
     def pay(self, order: Order, openid: str, *, in_sheet: bool = False) -> Order:
         """
@@ -126,7 +154,7 @@ class Ledger:
         Raises:
             PayRefused: As `check_payable`.
         """
-        self.check_payable(order, openid, in_sheet=in_sheet)
+        order = self.open(order, openid, in_sheet=in_sheet)
         now_ms = self._clock.now_ms()
         return self._keep(msgspec.structs.replace(order, transaction_id=_new_transaction_id(now_ms), paid_at_ms=now_ms))
 
@@ -146,12 +174,12 @@ class Ledger:
     def knows_refund(self, out_refund_no: str) -> bool:
         return out_refund_no in self._refunded
 
-    def refund(self, parameters: Mapping[str, str], *, outcome: str) -> tuple[Order, Refund]:
+    def refund(self, parameters: Mapping[str, str], *, outcome: str, api: str = "v2") -> tuple[Order, Refund]:
         """
         Return the order with the accepted refund, or with the old one when the very same refund is asked for again.
 
         Args:
-            parameters: In good form, see `check_refund_request`.
+            parameters: By API v2's names and in good form, see `check_refund_request`.
             outcome: What becomes of it once it has been on its way for a while: SUCCESS, CHANGE or REFUNDCLOSE.
 
         Raises:
@@ -177,6 +205,7 @@ class Ledger:
             settles_at_ms=now_ms + self._refund_after_ms,
             outcome=outcome,
             notify_url=parameters.get("notify_url", ""),
+            api=api,
         )
         return self._keep(msgspec.structs.replace(order, refunds=(*order.refunds, new))), new
 
@@ -195,6 +224,8 @@ class Ledger:
         number = order.out_trade_no
         self._orders[number] = order
         self._numbers[order.prepay_id] = number
+        if order.trade_type == "NATIVE":
+            self._numbers[order.code_url] = number
         if order.transaction_id:
             self._numbers[order.transaction_id] = number
         for refund in order.refunds:

@@ -1,17 +1,19 @@
 """Notifies: sent when due, then on WeChat's schedule until the merchant answers SUCCESS, also after a restart."""
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final
 
 import httpx
 import msgspec
 
-from sandbox import flat_xml
+from sandbox import v3_notice
 from sandbox.clock import Clock
+from sandbox.fault_kinds import NOTIFY_TARGET, REFUND_NOTIFY_TARGET
 from sandbox.faults import Fault, Faults
 from sandbox.journal import Journal, SentNotify
+from sandbox.keys import Keys
 from sandbox.ledger import Ledger
-from sandbox.merchant import Merchant
+from sandbox.notice import Letter, Notice
 from sandbox.notify_body import PayNotice
 from sandbox.order import Order, Refund
 from sandbox.records import Records
@@ -23,7 +25,7 @@ _MAX_IN_FLIGHT: Final = 64
 
 
 # They stand in for WeChat's own notify, so they never count as delivered.
-_FORGERIES: Final = ("forge", "bad_padding")
+_FORGERIES: Final = ("forge", "bad_padding", "bad_cipher", "reserialised", "serial", "stale", "unsigned")
 
 
 class Pending(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -38,30 +40,21 @@ class Pending(msgspec.Struct, frozen=True, omit_defaults=True):
     def key(self) -> str:
         return f"refund:{self.out_refund_no}" if self.out_refund_no else self.out_trade_no
 
-
-class Notice(Protocol):
-    """What the merchant is to be told, and where; `target` is the name its faults go by."""
-
     @property
-    def target(self) -> str: ...
-
-    @property
-    def url(self) -> str: ...
-
-    def body(self, fault: Fault | None = None) -> bytes: ...
-
-    def forged_body(self, fault: Fault) -> bytes: ...
+    def target(self) -> str:
+        """The name its faults go by."""
+        return REFUND_NOTIFY_TARGET if self.out_refund_no else NOTIFY_TARGET
 
 
 class Notifier:
     """One task an undelivered notify, asleep on the simulator's clock."""
 
     def __init__(
-        self, *, records: Records, clock: Clock, merchant: Merchant, ledger: Ledger, faults: Faults, journal: Journal
+        self, *, records: Records, clock: Clock, keys: Keys, ledger: Ledger, faults: Faults, journal: Journal
     ) -> None:
         self._records = records
         self._clock = clock
-        self._merchant = merchant
+        self._keys = keys
         self._ledger = ledger
         self._faults = faults
         self._journal = journal
@@ -105,17 +98,22 @@ class Notifier:
         task.add_done_callback(self._tasks.discard)
 
     def _notice(self, pending: Pending) -> Notice:
-        if pending.out_refund_no:
-            order, refund = self._ledger.find_refund(out_refund_no=pending.out_refund_no)
-            return RefundNotice(order, refund, self._merchant)
-        return PayNotice(self._ledger.find(out_trade_no=pending.out_trade_no), self._merchant)
+        """Return the notice in the shape of the API its order or its refund came by, with the keys in force now."""
+        merchant, now_s = self._keys.merchant, self._clock.real_s()
+        if not pending.out_refund_no:
+            order = self._ledger.find(out_trade_no=pending.out_trade_no)
+            is_v3 = order.api == "v3"
+            return v3_notice.pay_notice(order, self._keys, now_s=now_s) if is_v3 else PayNotice(order, merchant)
+        order, refund = self._ledger.find_refund(out_refund_no=pending.out_refund_no)
+        if refund.api == "v3":
+            return v3_notice.refund_notice(order, refund, self._keys, now_s=now_s)
+        return RefundNotice(order, refund, merchant)
 
     async def _deliver(self, first: Pending) -> None:
-        notice = self._notice(first)
         pending: Pending | None = first
         while pending is not None:
             await self._clock.sleep_until(pending.due_at_ms)
-            if await self._send(notice, pending):
+            if await self._send(pending):
                 break
             pending = self._after_failure(pending)
         self._records.delete("notify", first.key)
@@ -128,22 +126,23 @@ class Notifier:
         self._records.put("notify", later.key, later)
         return later
 
-    async def _send(self, notice: Notice, pending: Pending) -> bool:
+    async def _send(self, pending: Pending) -> bool:
         """Make one attempt, bent by a fault if one is due, and tell whether WeChat counts it as delivered."""
-        fault = self._faults.take(notice.target)
+        fault = self._faults.take(pending.target)
         kind = fault.kind if fault else ""
         if kind == "drop":
             self._note(pending, self._clock.now_ms(), None, "", kind)
             return False
         await self._hold_back(fault)
+        notice = self._notice(pending)
         if fault and kind in (*_FORGERIES, "probe"):
-            await self._post(notice.url, notice.forged_body(fault), pending, kind)
+            await self._post(notice, notice.forged_letter(fault), pending, kind)
         if kind in _FORGERIES:
             return False
         copies = int(fault["n"]) if fault and kind == "duplicate" else 1
-        body = notice.body(fault)
+        letter = notice.letter(fault)
         fault_kind = "" if kind == "probe" else kind
-        sendings = (self._post(notice.url, body, pending, fault_kind) for _ in range(copies))
+        sendings = (self._post(notice, letter, pending, fault_kind) for _ in range(copies))
         return any(await asyncio.gather(*sendings))
 
     async def _hold_back(self, fault: Fault | None) -> None:
@@ -154,11 +153,11 @@ class Notifier:
         if fault.kind == "reorder":
             await self._went_out.wait()
 
-    async def _post(self, url: str, body: bytes, pending: Pending, fault_kind: str) -> bool:
+    async def _post(self, notice: Notice, letter: Letter, pending: Pending, fault_kind: str) -> bool:
         async with self._slots:
             sent_at_ms = self._clock.now_ms()
-            response, failure = await self._exchange(url, body)
-        answer = failure if response is None else _read_answer(response)
+            response, failure = await self._exchange(notice.url, letter)
+        answer = failure if response is None else notice.read_answer(response.status_code, response.content)
         self._note(pending, sent_at_ms, response, answer, fault_kind)
         self._release_held_back()
         return answer == "SUCCESS"
@@ -178,10 +177,10 @@ class Notifier:
         )
         self._journal.notifies.append(sent)
 
-    async def _exchange(self, url: str, body: bytes) -> tuple[httpx.Response | None, str]:
+    async def _exchange(self, url: str, letter: Letter) -> tuple[httpx.Response | None, str]:
         try:
             async with asyncio.timeout(ANSWER_DEADLINE_S):
-                return await self._http.post(url, content=body, headers={"Content-Type": "text/xml"}), ""
+                return await self._http.post(url, content=letter.body, headers=dict(letter.headers)), ""
         except TimeoutError:
             return None, f"no answer within {ANSWER_DEADLINE_S} s"
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -190,16 +189,3 @@ class Notifier:
     def _release_held_back(self) -> None:
         self._went_out.set()
         self._went_out = asyncio.Event()
-
-
-def _read_answer(response: httpx.Response) -> str:
-    """Return SUCCESS only for what WeChat takes as SUCCESS, else what is wrong with the answer."""
-    if response.status_code != httpx.codes.OK:
-        return f"HTTP {response.status_code}"
-    try:
-        fields = flat_xml.read(response.content)
-    except flat_xml.BadXml as error:
-        return str(error)
-    if fields.get("return_code") == "SUCCESS":
-        return "SUCCESS"
-    return f"{fields.get('return_code', '')}: {fields.get('return_msg', '')}"

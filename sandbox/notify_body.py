@@ -6,9 +6,9 @@ from typing import Final
 
 from sandbox import flat_xml, signing
 from sandbox.clock import beijing_time
-from sandbox.fault_kinds import NOTIFY_TARGET
 from sandbox.faults import Fault
 from sandbox.merchant import Merchant
+from sandbox.notice import Letter, read_xml_answer, xml_letter
 from sandbox.order import Order
 
 Fields = dict[str, str]
@@ -24,31 +24,32 @@ _COUPON_FEN: Final = 1
 class PayNotice:
     order: Order
     merchant: Merchant
-    target: str = NOTIFY_TARGET
 
     @property
     def url(self) -> str:
         return self.order.asked["notify_url"]
 
-    def body(self, fault: Fault | None = None) -> bytes:
+    def letter(self, fault: Fault | None = None) -> Letter:
         """Return the document for one sending, signed by the order's sign type with the merchant's key."""
         fields = self._fields()
         if fault is not None and fault.kind in _BENT:
             _BENT[fault.kind](fields, fault)
         said = fields.get("sign_type")
         sign_type = said if said in signing.SIGN_TYPES else self.order.sign_type
-        return flat_xml.write({**fields, "sign": signing.sign(fields, self.merchant.api_key, sign_type)})
+        return _letter(fields, self.merchant.api_key, sign_type)
 
-    def forged_body(self, fault: Fault) -> bytes:
+    def forged_letter(self, fault: Fault) -> Letter:
         """Return a document whose signature has the right length and was made without the merchant's key."""
-        fields = self._fields()
-        return flat_xml.write({**fields, "sign": signing.sign(fields, signing.nonce(), self.order.sign_type)})
+        return _letter(self._fields(), signing.nonce(), self.order.sign_type)
+
+    def read_answer(self, status: int, body: bytes) -> str:
+        return read_xml_answer(status, body)
 
     def _fields(self) -> Fields:
         order = self.order
         fields = {
             "return_code": "SUCCESS",
-            "appid": self.merchant.appid,
+            "appid": order.appid,
             "mch_id": self.merchant.mch_id,
             "device_info": order.asked.get("device_info", ""),
             "nonce_str": signing.nonce(),
@@ -67,6 +68,10 @@ class PayNotice:
             "time_end": beijing_time(order.paid_at_ms),
         }
         return {name: value for name, value in fields.items() if value}
+
+
+def _letter(fields: Fields, api_key: str, sign_type: str) -> Letter:
+    return xml_letter(flat_xml.write({**fields, "sign": signing.sign(fields, api_key, sign_type)}))
 
 
 def _bend_amount(fields: Fields, fault: Fault) -> None:

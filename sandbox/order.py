@@ -1,12 +1,14 @@
 """One order and the money that went back from it: frozen values that a moment of the clock turns into states. Pure."""
 
+import base64
+import hashlib
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from sandbox.clock import read_beijing_time
-
 PREPAY_LIFE_MS: Final = 2 * 3600 * 1000
+_LINK_LIFE_MS: Final[Mapping[str, int]] = {"MWEB": 5 * 60 * 1000}
 ORDER_LIFE_MS: Final = 7 * 24 * 3600 * 1000
 
 
@@ -30,6 +32,7 @@ class Refund(msgspec.Struct, frozen=True, omit_defaults=True):
     settles_at_ms: float
     outcome: str = "SUCCESS"
     notify_url: str = ""
+    api: str = "v2"
 
     def status(self, now_ms: float) -> str:
         """Return WeChat's refund_status."""
@@ -41,7 +44,12 @@ class Refund(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`asked` holds the unifiedorder parameters that re-entry compares; `number` counts orders from 1."""
+    """
+    `asked` holds the parameters that re-entry compares, by API v2's names whichever `api` they came by.
+
+    `number` counts orders from 1. `expires_at_ms` 0 means without time_expire. `payer_openid` is who opened an order
+    that named nobody: from then on it is his alone.
+    """
 
     number: int
     asked: dict[str, str]
@@ -52,6 +60,9 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     paid_at_ms: float = 0.0
     closed: bool = False
     refunds: tuple[Refund, ...] = ()
+    api: str = "v2"
+    expires_at_ms: float = 0.0
+    payer_openid: str = ""
 
     @property
     def out_trade_no(self) -> str:
@@ -59,7 +70,22 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def openid(self) -> str:
-        return self.asked["openid"]
+        """The payer's under the order's appid; empty while nobody has opened the order."""
+        return self.asked.get("openid", "") or self.payer_openid
+
+    @property
+    def appid(self) -> str:
+        return self.asked["appid"]
+
+    @property
+    def trade_type(self) -> str:
+        return self.asked["trade_type"]
+
+    @property
+    def code_url(self) -> str:
+        """What the QR code of a NATIVE order says; another one whenever the prepay_id is."""
+        digest = hashlib.sha256(self.prepay_id.encode()).digest()
+        return f"weixin://wxpay/bizpayurl?pr={base64.urlsafe_b64encode(digest).decode()[:11]}"
 
     @property
     def total_fee(self) -> int:
@@ -84,11 +110,10 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.total_fee - sum(refund.refund_fee for refund in self.refunds if not refund.is_closed(now_ms))
 
     def is_past_time_expire(self, now_ms: float) -> bool:
-        time_expire = self.asked.get("time_expire")
-        return bool(time_expire) and now_ms > read_beijing_time(str(time_expire))
+        return bool(self.expires_at_ms) and now_ms > self.expires_at_ms
 
     def is_prepay_valid(self, now_ms: float) -> bool:
-        return now_ms < self.prepay_at_ms + PREPAY_LIFE_MS
+        return now_ms < self.prepay_at_ms + _LINK_LIFE_MS.get(self.trade_type, PREPAY_LIFE_MS)
 
     def refund(self, out_refund_no: str) -> Refund:
         """Return the refund of that number, which must be one of this order's."""

@@ -43,6 +43,9 @@ MAX_LENGTHS: Final[Mapping[str, int]] = {
 }
 REQUIRED: Final = ("body", "out_trade_no", "total_fee", "spbill_create_ip", "notify_url", "trade_type")
 TIME_EXPIRE_LEAD_MS: Final = 60 * 1000
+TRADE_TYPES: Final = frozenset({"JSAPI", "NATIVE", "APP", "MWEB"})
+# What a trade_type needs beside REQUIRED.
+_REQUIRED_FOR: Final[Mapping[str, str]] = {"JSAPI": "openid", "NATIVE": "product_id", "MWEB": "scene_info"}
 
 _OUT_TRADE_NO: Final = re.compile(r"[0-9A-Za-z_\-|*]{6,32}")
 _TOTAL_FEE: Final = re.compile(r"[1-9][0-9]{0,9}")
@@ -78,8 +81,8 @@ def check_order(fields: Mapping[str, str]) -> None:
     for name, is_good in _FORMS.items():
         if fields.get(name) and not is_good(fields[name]):
             raise BadParameter(f"invalid {name}")
-    if fields["trade_type"] == "JSAPI":
-        require(fields, "openid")
+    if fields["trade_type"] in _REQUIRED_FOR:
+        require(fields, _REQUIRED_FOR[fields["trade_type"]])
 
 
 def check_time_expire(fields: Mapping[str, str], *, now_ms: float) -> None:
@@ -98,7 +101,8 @@ def check_time_expire(fields: Mapping[str, str], *, now_ms: float) -> None:
         raise BadParameter("invalid time_expire")
 
 
-def _is_ip(text: str) -> bool:
+def is_ip(text: str) -> bool:
+    """Tell whether this is an IPv4 or IPv6 address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -130,18 +134,18 @@ def is_notify_url(text: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Tell whether a host name or an address means this machine."""
-    return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
+    return host == "localhost" or (is_ip(host) and ipaddress.ip_address(host).is_loopback)
 
 
 _FORMS: Final[Mapping[str, Callable[[str], object]]] = {
     "out_trade_no": _OUT_TRADE_NO.fullmatch,
     "total_fee": _TOTAL_FEE.fullmatch,
-    "spbill_create_ip": _is_ip,
+    "spbill_create_ip": is_ip,
     "time_start": _is_beijing_time,
     "time_expire": _is_beijing_time,
     "notify_url": is_notify_url,
     "fee_type": "CNY".__eq__,
-    "trade_type": frozenset({"JSAPI", "NATIVE", "APP", "MWEB"}).__contains__,
+    "trade_type": TRADE_TYPES.__contains__,
     "limit_pay": "no_credit".__eq__,
     "receipt": "Y".__eq__,
     "profit_sharing": frozenset({"Y", "N"}).__contains__,

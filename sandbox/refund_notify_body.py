@@ -10,9 +10,9 @@ from typing import Final
 
 from sandbox import flat_xml, signing
 from sandbox.clock import beijing_timestamp
-from sandbox.fault_kinds import REFUND_NOTIFY_TARGET
 from sandbox.faults import Fault
 from sandbox.merchant import Merchant
+from sandbox.notice import Letter, read_xml_answer, xml_letter
 from sandbox.notify_body import FOREIGN_APPID, FOREIGN_MCH_ID, FOREIGN_OUT_TRADE_NO
 from sandbox.order import Order, Refund
 from sandbox.refund_cipher import encrypt, encrypt_badly_padded
@@ -28,30 +28,32 @@ class RefundNotice:
     order: Order
     refund: Refund
     merchant: Merchant
-    target: str = REFUND_NOTIFY_TARGET
 
     @property
     def url(self) -> str:
         return self.refund.notify_url
 
-    def body(self, fault: Fault | None = None) -> bytes:
+    def letter(self, fault: Fault | None = None) -> Letter:
         """Return the document for one sending, opened by the merchant's key."""
         outer, inner = self._outer(), self._inner()
         if fault is not None:
             _bend(outer, inner, fault)
         return _seal(outer, encrypt(_plain(inner), self.merchant.api_key))
 
-    def forged_body(self, fault: Fault) -> bytes:
+    def forged_letter(self, fault: Fault) -> Letter:
         """Return a document nobody with the merchant's key can open."""
         plain = _plain(self._inner())
         if fault.kind == "bad_padding":
             return _seal(self._outer(), encrypt_badly_padded(plain, self.merchant.api_key))
         return _seal(self._outer(), encrypt(plain, signing.nonce()))
 
+    def read_answer(self, status: int, body: bytes) -> str:
+        return read_xml_answer(status, body)
+
     def _outer(self) -> Fields:
         return {
             "return_code": "SUCCESS",
-            "appid": self.merchant.appid,
+            "appid": self.order.appid,
             "mch_id": self.merchant.mch_id,
             "nonce_str": signing.nonce(),
         }
@@ -80,8 +82,8 @@ def _plain(inner: Fields) -> bytes:
     return flat_xml.write(inner, root="root")
 
 
-def _seal(outer: Fields, req_info: str) -> bytes:
-    return flat_xml.write({**outer, "req_info": req_info})
+def _seal(outer: Fields, req_info: str) -> Letter:
+    return xml_letter(flat_xml.write({**outer, "req_info": req_info}))
 
 
 _FOREIGN_OUTER: Final[Mapping[str, str]] = {"appid": FOREIGN_APPID, "mch_id": FOREIGN_MCH_ID}

@@ -1,8 +1,12 @@
-"""The people of the simulated WeChat: a few to begin with, and anybody else as soon as he is named."""
+"""
+The people of the simulated WeChat: a few to begin with, and anybody else as soon as he is named.
+
+As in life everybody has another openid under every appid of the merchant.
+"""
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -15,6 +19,8 @@ _COLOURS: Final = ("#07c160", "#10aeff", "#fa9d3b", "#6467f0", "#e15f63", "#1aad
 
 
 class User(msgspec.Struct, frozen=True):
+    """`openid` is the one under the official account's appid."""
+
     openid: str
     nickname: str
 
@@ -27,11 +33,15 @@ class User(msgspec.Struct, frozen=True):
 class Users:
     """An openid is derived from appid and name, so the same persona stays the same person."""
 
-    def __init__(self, records: Records, *, appid: str) -> None:
+    def __init__(self, records: Records, *, appid: str, other_appids: Sequence[str] = ()) -> None:
         self._records = records
         self._appid = appid
-        self._by_openid = dict(records.all("user", User))
-        self._by_avatar = {user.avatar: user for user in self._by_openid.values()}
+        self._other_appids = other_appids
+        self._by_openid: dict[str, User] = {}
+        self._by_other_openid: dict[str, User] = {}
+        self._by_avatar: dict[str, User] = {}
+        for _, user in records.all("user", User):
+            self._index(user)
         for name in DEFAULT_PERSONAS:
             self.by_persona(name)
 
@@ -40,6 +50,19 @@ class Users:
 
     def get(self, openid: str) -> User | None:
         return self._by_openid.get(openid)
+
+    def anywhere(self, openid: str) -> User | None:
+        """Return whose openid this is under any of the appids."""
+        return self._by_openid.get(openid) or self._by_other_openid.get(openid)
+
+    def openid_of(self, user: User, appid: str) -> str:
+        """Return his openid under this appid."""
+        return user.openid if appid == self._appid else _openid(appid, user.nickname)
+
+    def is_openid(self, openid: str, appid: str) -> bool:
+        """Tell whether somebody has this openid under this very appid."""
+        user = self.anywhere(openid)
+        return user is not None and self.openid_of(user, appid) == openid
 
     def by_avatar(self, avatar: str) -> User | None:
         return self._by_avatar.get(avatar)
@@ -57,9 +80,14 @@ class Users:
         openid = _openid(self._appid, nickname)
         if openid not in self._by_openid:
             user = User(openid, nickname)
-            self._by_openid[openid] = self._by_avatar[user.avatar] = user
+            self._index(user)
             self._records.put("user", openid, user)
         return self._by_openid[openid]
+
+    def _index(self, user: User) -> None:
+        self._by_openid[user.openid] = self._by_avatar[user.avatar] = user
+        for appid in self._other_appids:
+            self._by_other_openid[_openid(appid, user.nickname)] = user
 
     def to_choose_from(self, recent: int = 12) -> list[User]:
         """Return the default personas and the users named last."""

@@ -1,6 +1,7 @@
 """What every handler shares: the world, quiet errors, and WeChat's calls as the faults bend them."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 from tornado import web
@@ -36,13 +37,24 @@ class Handler(web.RequestHandler):
 
 
 class Answer:
-    """A body for the caller, and the word the journal keeps of it."""
+    """A body for the caller with its status and headers, and the word the journal keeps of it."""
 
-    def __init__(self, body: bytes, summary: str, *, out_trade_no: str = "", out_refund_no: str = "") -> None:
+    def __init__(
+        self,
+        body: bytes,
+        summary: str,
+        *,
+        out_trade_no: str = "",
+        out_refund_no: str = "",
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.body = body
         self.summary = summary
         self.out_trade_no = out_trade_no
         self.out_refund_no = out_refund_no
+        self.status = status
+        self.headers = headers or {}
 
 
 class WeChatCallHandler(Handler):
@@ -80,8 +92,7 @@ class WeChatCallHandler(Handler):
         if fault.kind == "error":
             self._send(self.refuse(fault["code"], fault.get("message", "模拟的错误")))
         elif fault.kind == "status":
-            self.set_status(fault["status"])
-            self._send(Answer(b"", f"HTTP {fault['status']}"))
+            self._send(Answer(b"", f"HTTP {fault['status']}", status=fault["status"]))
         else:
             self._cut(Answer(b"", fault.kind))
 
@@ -93,8 +104,9 @@ class WeChatCallHandler(Handler):
         if fault.kind == "slow":
             await self._dawdle(fault["delay_s"])
         elif fault.kind == "garbage":
-            answer.body = _GARBAGE
+            answer.status, answer.body = 200, _GARBAGE
         elif fault.kind == "oversize":
+            answer.status = 200
             answer.body = b"<xml><return_code>SUCCESS</return_code><pad>" + b"x" * _OVERSIZE_BYTES + b"</pad></xml>"
         self._send(answer)
 
@@ -107,8 +119,11 @@ class WeChatCallHandler(Handler):
 
     def _send(self, answer: Answer) -> None:
         self._note(answer)
+        self.set_status(answer.status)
         self.set_header("Content-Type", self.content_type)
-        self.finish(answer.body)
+        for name, value in answer.headers.items():
+            self.set_header(name, value)
+        self.finish(answer.body or None)
 
     def _cut(self, answer: Answer) -> None:
         self._note(answer)

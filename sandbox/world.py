@@ -9,13 +9,14 @@ from typing import Final
 from sandbox.clock import Clock
 from sandbox.faults import Faults
 from sandbox.journal import Journal
-from sandbox.ledger import Ledger
+from sandbox.keys import Keys
+from sandbox.ledger import Ledger, PayRefused
 from sandbox.logins import Logins
-from sandbox.merchant import Merchant, load_merchant
+from sandbox.merchant import Merchant
 from sandbox.notifier import Notifier
 from sandbox.order import Order, Refund
 from sandbox.records import Records
-from sandbox.users import Users
+from sandbox.users import DEFAULT_PERSONAS, Users
 
 REFUND_AFTER_S: Final = 2.0
 
@@ -26,7 +27,7 @@ class World:
 
     records: Records
     clock: Clock
-    merchant: Merchant
+    keys: Keys
     users: Users
     ledger: Ledger
     logins: Logins
@@ -35,18 +36,41 @@ class World:
     notifier: Notifier
     closing: asyncio.Event
 
-    def settle(self, order: Order, openid: str, *, in_sheet: bool = False) -> Order:
+    @property
+    def merchant(self) -> Merchant:
+        """The merchant with the keys in force now."""
+        return self.keys.merchant
+
+    def payer(self, order: Order, openid: str = "") -> str:
         """
-        Let this person pay the order and begin to notify the merchant.
+        Return the openid under the order's appid of whoever has `openid` under any appid.
+
+        Without an openid it is whom the order belongs to or, while it is nobody's, the first of the users.
+
+        Raises:
+            PayRefused: Nobody has this openid.
+        """
+        if not openid and order.openid:
+            return order.openid
+        user = self.users.anywhere(openid) if openid else self.users.by_persona(DEFAULT_PERSONAS[0])
+        if user is None:
+            raise PayRefused("payer_unknown", f"没有这个用户：{openid}")
+        return self.users.openid_of(user, order.appid)
+
+    def decide(self, order: Order, openid: str, outcome: str, *, in_sheet: bool = False) -> Order:
+        """
+        Let this person open the order and pay it, if the outcome is ok; the merchant is then notified.
 
         Raises:
             PayRefused: As the ledger says; nothing has moved.
         """
+        if outcome != "ok":
+            return self.ledger.open(order, openid, in_sheet=in_sheet)
         paid = self.ledger.pay(order, openid, in_sheet=in_sheet)
         self.notifier.announce(paid)
         return paid
 
-    def refund(self, parameters: Mapping[str, str], *, outcome: str) -> tuple[Order, Refund]:
+    def refund(self, parameters: Mapping[str, str], *, outcome: str, api: str = "v2") -> tuple[Order, Refund]:
         """
         Accept a refund, or find it again, and see that the merchant hears of its end once.
 
@@ -54,7 +78,7 @@ class World:
             OrderRefused: As the ledger says; nothing has moved.
         """
         is_repeat = self.ledger.knows_refund(parameters["out_refund_no"])
-        order, refund = self.ledger.refund(parameters, outcome=outcome)
+        order, refund = self.ledger.refund(parameters, outcome=outcome, api=api)
         if not is_repeat:
             self.notifier.announce_refund(order, refund)
         return order, refund
@@ -74,21 +98,20 @@ def build_world(data_dir: Path | None, *, refund_after_s: float = REFUND_AFTER_S
     """
     records = Records(data_dir)
     clock = Clock(records)
-    merchant = load_merchant(records)
+    keys = Keys(records)
+    merchant = keys.merchant
     ledger = Ledger(records, clock, refund_after_s=refund_after_s)
     faults = Faults()
     journal = Journal()
     return World(
         records=records,
         clock=clock,
-        merchant=merchant,
-        users=Users(records, appid=merchant.appid),
+        keys=keys,
+        users=Users(records, appid=merchant.appid, other_appids=merchant.appids[1:]),
         ledger=ledger,
         logins=Logins(records, clock),
         faults=faults,
         journal=journal,
-        notifier=Notifier(
-            records=records, clock=clock, merchant=merchant, ledger=ledger, faults=faults, journal=journal
-        ),
+        notifier=Notifier(records=records, clock=clock, keys=keys, ledger=ledger, faults=faults, journal=journal),
         closing=asyncio.Event(),
     )

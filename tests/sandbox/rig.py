@@ -29,11 +29,18 @@ def _given(fields: Fields) -> Fields:
 
 
 class Shop:
-    """The merchant's server: keeps every notify and answers with `reply` once it `may_answer`."""
+    """
+    The merchant's server: keeps every notify and answers with `reply` once it `may_answer`.
+
+    `letters` are the notifies of API v3, headers and bytes; their answer is the status `v3_status`.
+    """
 
     def __init__(self) -> None:
         self.notify_url = ""
         self.refund_url = ""
+        self.v3_url = ""
+        self.v3_status = 204
+        self.letters: list[tuple[dict[str, str], bytes]] = []
         self.reply = SUCCESS
         self.may_answer = asyncio.Event()
         self.may_answer.set()
@@ -51,6 +58,18 @@ class Shop:
         await self.may_answer.wait()
         return self.reply
 
+    async def take_v3(self, headers: dict[str, str], body: bytes) -> int:
+        async with self._changed:
+            self.letters.append((headers, body))
+            self._changed.notify_all()
+        return self.v3_status
+
+    async def wait_for_letters(self, count: int = 1) -> list[tuple[dict[str, str], bytes]]:
+        """Return the notifies of API v3 as soon as there are `count` of them."""
+        async with asyncio.timeout(DEADLINE_S), self._changed:
+            await self._changed.wait_for(lambda: len(self.letters) >= count)
+        return self.letters
+
     async def wait_for(self, count: int) -> list[Fields]:
         """Return the notifies as soon as there are `count` of them."""
         async with asyncio.timeout(DEADLINE_S), self._changed:
@@ -64,6 +83,14 @@ class _NotifyHandler(RequestHandler):
 
     async def post(self) -> None:
         self.finish(await self.shop.take(self.request.body))
+
+
+class _V3NotifyHandler(RequestHandler):
+    def initialize(self, shop: Shop) -> None:
+        self.shop = shop
+
+    async def post(self) -> None:
+        self.set_status(await self.shop.take_v3(dict(self.request.headers), self.request.body))
 
 
 @asynccontextmanager
@@ -82,18 +109,23 @@ async def served(app: Application, *, xheaders: bool = False) -> AsyncIterator[i
 @asynccontextmanager
 async def a_shop() -> AsyncIterator[Shop]:
     shop = Shop()
-    routes = [(r"/wechat/notify/(?:pay|refund)", _NotifyHandler, {"shop": shop})]
+    known = {"shop": shop}
+    routes = [
+        (r"/wechat/notify/(?:pay|refund)", _NotifyHandler, known),
+        (r"/wechat/notify/v3", _V3NotifyHandler, known),
+    ]
     app = Application(routes, log_function=lambda handler: None)
     async with served(app) as port:
         shop.notify_url = f"http://127.0.0.1:{port}/wechat/notify/pay"
         shop.refund_url = f"http://127.0.0.1:{port}/wechat/notify/refund"
+        shop.v3_url = f"http://127.0.0.1:{port}/wechat/notify/v3"
         yield shop
 
 
 class Rig:
     """One simulator as its merchant and its tester see it."""
 
-    def __init__(self, http: httpx.AsyncClient, shop: Shop, merchant: Mapping[str, str]) -> None:
+    def __init__(self, http: httpx.AsyncClient, shop: Shop, merchant: Mapping[str, Any]) -> None:
         self.http = http
         self.shop = shop
         self.merchant = merchant
