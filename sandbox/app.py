@@ -16,6 +16,7 @@ from tornado.web import Application, RequestHandler
 from sandbox import (
     bill_api,
     cashier,
+    client_sheets,
     control,
     h5_page,
     key_api,
@@ -24,8 +25,10 @@ from sandbox import (
     pay_api,
     payer_page,
     refund_api,
+    v3_bill_api,
     v3_certificates,
     v3_pay_api,
+    v3_refund_api,
 )
 from sandbox.world import REFUND_AFTER_S, World, build_world
 
@@ -101,6 +104,8 @@ def make_app(world: World) -> Application:
             (r"/_sim/clock", control.ClockHandler, known),
             (r"/_sim/users", control.UsersHandler, known),
             (r"/_sim/cashier", cashier.CashierHandler, known),
+            (r"/_sim/app", client_sheets.AppHandler, known),
+            (r"/_sim/miniprogram", client_sheets.MiniprogramHandler, known),
             (r"/_sim/scan", payer_page.ScanHandler, known),
             (r"/_sim/payer", payer_page.PayerHandler, known),
             (h5_page.PATH, h5_page.H5Handler, known),
@@ -115,13 +120,21 @@ def make_app(world: World) -> Application:
 
 def _v3_routes(world: World) -> list[Route]:
     """A call suffers the faults of its twin in API v2."""
-    orders = r"/v3/pay/transactions"
+    orders, refunds = r"/v3/pay/transactions", r"/v3/refund/domestic/refunds"
     by_number = rf"{orders}/out-trade-no/([0-9A-Za-z_\-|*]+)"
     return [
         (rf"{orders}/(jsapi|native|h5|app)", v3_pay_api.PrepayHandler, _call(world, "v3/prepay", "unifiedorder")),
         (by_number, v3_pay_api.QueryByOutTradeNoHandler, _call(world, "v3/query", "orderquery")),
         (rf"{orders}/id/(\w+)", v3_pay_api.QueryByTransactionIdHandler, _call(world, "v3/query", "orderquery")),
         (rf"{by_number}/close", v3_pay_api.CloseHandler, _call(world, "v3/close", "closeorder")),
+        (refunds, v3_refund_api.RefundHandler, _call(world, "v3/refund", "refund")),
+        (
+            rf"{refunds}/([0-9A-Za-z_\-|*@]+)",
+            v3_refund_api.RefundQueryHandler,
+            _call(world, "v3/refundquery", "refundquery"),
+        ),
+        (r"/v3/bill/tradebill", v3_bill_api.TradeBillHandler, _call(world, "v3/tradebill", "downloadbill")),
+        (v3_bill_api.DOWNLOAD_PATH, v3_bill_api.BillFileHandler, _call(world, "v3/billdownload", "billdownload")),
         (r"/v3/certificates", v3_certificates.CertificatesHandler, _call(world, "v3/certificates", "certificates")),
     ]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sandbox.bill_shelf import BillShelf
 from sandbox.clock import Clock
 from sandbox.faults import Faults
 from sandbox.journal import Journal
@@ -33,6 +34,7 @@ class World:
     logins: Logins
     faults: Faults
     journal: Journal
+    bills: BillShelf
     notifier: Notifier
     closing: asyncio.Event
 
@@ -112,6 +114,7 @@ def build_world(data_dir: Path | None, *, refund_after_s: float = REFUND_AFTER_S
         logins=Logins(records, clock),
         faults=faults,
         journal=journal,
+        bills=BillShelf(clock),
         notifier=Notifier(records=records, clock=clock, keys=keys, ledger=ledger, faults=faults, journal=journal),
         closing=asyncio.Event(),
     )

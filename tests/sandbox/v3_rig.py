@@ -6,8 +6,8 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache
 from typing import Any, Final
-from urllib.parse import quote
 
 import httpx
 from cryptography import x509
@@ -30,20 +30,24 @@ class V3Merchant:
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        known = rig.merchant
-        self.peer: Any = WeChatPay(
+
+    @cached_property
+    def peer(self) -> Any:
+        known = self.rig.merchant
+        peer = WeChatPay(
             WeChatPayType.JSAPI,
             known["mch_id"],
             known["private_key_pem"],
             known["serial_no"],
             known["appid"],
             known["api_v3_key"],
-            notify_url=rig.shop.v3_url,
+            notify_url=self.rig.shop.v3_url,
             public_key=known["platform"]["public_key_pem"],
             public_key_id=known["platform"]["public_key_id"],
             timeout=10,
         )
-        self.peer._core._gate_way = str(rig.http.base_url).rstrip("/")
+        peer._core._gate_way = str(self.rig.http.base_url).rstrip("/")
+        return peer
 
     def trust_certificates(self) -> None:
         """Let the peer know no public key: it fetches the platform certificates when it meets a signature."""
@@ -116,9 +120,19 @@ class V3Merchant:
             **changes,
         }
         message = f"{method}\n{path}\n{given['timestamp']}\n{given['nonce_str']}\n".encode() + body + b"\n"
-        private_key: Any = load_pem_private_key(self.rig.merchant["private_key_pem"].encode(), password=None)
-        given["signature"] = base64.b64encode(private_key.sign(message, PKCS1v15(), SHA256())).decode()
+        given["signature"] = signature_of(self.rig, message)
         return "WECHATPAY2-SHA256-RSA2048 " + ",".join(f'{name}="{value}"' for name, value in given.items())
+
+
+@lru_cache(maxsize=4)
+def _private_key(pem: str) -> Any:
+    return load_pem_private_key(pem.encode(), password=None)
+
+
+def signature_of(rig: Rig, message: bytes) -> str:
+    """Return what the merchant's own key makes of it."""
+    private_key = _private_key(rig.merchant["private_key_pem"])
+    return base64.b64encode(private_key.sign(message, PKCS1v15(), SHA256())).decode()
 
 
 def is_rightly_signed(public_key: Any, headers: Mapping[str, str], body: bytes) -> bool:
@@ -139,11 +153,3 @@ def certificate_in(sealed: Mapping[str, str], api_v3_key: str) -> x509.Certifica
     cipher = AESGCM(api_v3_key.encode())
     ciphertext, nonce = base64.b64decode(sealed["ciphertext"]), sealed["nonce"].encode()
     return x509.load_pem_x509_certificate(cipher.decrypt(nonce, ciphertext, sealed["associated_data"].encode()))
-
-
-def app_sign_lines(*lines: str) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def quoted(url: str) -> str:
-    return quote(url, safe="")
