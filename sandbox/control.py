@@ -12,6 +12,7 @@ from sandbox.faults import BadFault
 from sandbox.ledger import PayRefused
 from sandbox.order import Order, OrderRefused, Refund
 from sandbox.order_rules import is_loopback
+from sandbox.users import User
 from sandbox.web import Handler
 
 MAX_ADVANCE_S: Final = 400 * 24 * 3600
@@ -139,14 +140,19 @@ class ClockHandler(ControlHandler):
 
 
 class UsersHandler(ControlHandler):
+    """`openid` is under the official account's appid; `openids` names everybody's other ones by appid."""
+
     def get(self) -> None:
-        base = f"{self.request.protocol}://{self.request.host}/_sim/avatar"
-        self.answer(
-            [
-                {"openid": user.openid, "nickname": user.nickname, "headimgurl": f"{base}/{user.avatar}.svg"}
-                for user in self.world.users
-            ]
-        )
+        self.answer([self._line(user) for user in self.world.users])
+
+    def _line(self, user: User) -> dict[str, object]:
+        users, appids = self.world.users, self.world.merchant.appids
+        return {
+            "openid": user.openid,
+            "nickname": user.nickname,
+            "headimgurl": f"{self.request.protocol}://{self.request.host}/_sim/avatar/{user.avatar}.svg",
+            "openids": {appid: users.openid_of(user, appid) for appid in appids},
+        }
 
 
 def _line(order: Order, now_ms: float) -> dict[str, object]:

@@ -131,8 +131,14 @@ class Rig:
         self.merchant = merchant
 
     async def openid(self, persona: str = "小红") -> str:
+        return str((await self._user(persona))["openid"])
+
+    async def openid_under(self, appid: str, persona: str = "小红") -> str:
+        return str((await self._user(persona))["openids"][appid])
+
+    async def _user(self, persona: str) -> dict[str, Any]:
         users = (await self.http.get("/_sim/users")).json()
-        return next(str(user["openid"]) for user in users if user["nickname"] == persona)
+        return next(user for user in users if user["nickname"] == persona)
 
     async def order_fields(self, **changes: str) -> Fields:
         """Return a good unified order as the test changed it, unsigned; a field changed to "" is left out."""
