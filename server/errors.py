@@ -9,7 +9,7 @@ Every error daifu raises on purpose.
     ├── WeChatError           WeChatUnavailable (retry)  WeChatRefused                    our call failed
     │                         NoBill  MalformedBill
     ├── LoginError            LoginRefused                                                the login has to be done again
-    ├── StoreError            StoreUnavailable (retry)  DuplicateOrder  StoreCorrupt
+    ├── StoreError            StoreUnavailable (retry)  DuplicateOrder  StoreCorrupt  NotifyNotFound
     └── ConfigError           at start-up only
 
 An error carries its facts as attributes and writes its sentence in `__str__`; no fact is ever a key or a whole openid.
@@ -300,6 +300,17 @@ class StoreCorrupt(StoreError):
 
     def __str__(self) -> str:
         return f"unreadable in the store: {self.what}"
+
+
+class NotifyNotFound(StoreError):
+    """There is no such notify in the journal, or none any more."""
+
+    def __init__(self, notify_id: str) -> None:
+        super().__init__(notify_id)
+        self.notify_id = notify_id
+
+    def __str__(self) -> str:
+        return f"no notify {self.notify_id}"
 
 
 class ConfigError(PayError):

@@ -13,6 +13,7 @@ from msgspec import Struct
 from server.domain.bill import Bill
 from server.domain.document import Order, Payment, Refund
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed
+from server.domain.notify import Notify, NotifyFilter
 from server.domain.rewards import Reward
 from server.domain.user import User
 
@@ -26,10 +27,11 @@ class Clock(Protocol):
 
 
 class KeyClaim(Struct, frozen=True):
-    """What an Idempotency-Key stands for: the order it made, and the hash of the request that made it."""
+    """What an Idempotency-Key stands for: the order it made, the hash of the request that made it, and when."""
 
     order_id: str
     body_sha256: str
+    claimed_at_ms: int
 
 
 class Store(Protocol):
@@ -90,6 +92,10 @@ class Store(Protocol):
         """Return what this key stands for: `claim` if it is new, else what was claimed first."""
         ...
 
+    async def forget_keys(self, *, before_ms: int, limit: int) -> int:
+        """Forget up to `limit` keys claimed before this time; return how many they were."""
+        ...
+
     async def remember_user(self, user: User) -> User:
         """Keep name and avatar; return the user with the `first_seen_ms` and `brought_by` of the very first time."""
         ...
@@ -116,6 +122,35 @@ class Store(Protocol):
 
     async def aclose(self) -> None:
         """Finish what is under way and let go of everything."""
+        ...
+
+
+class Journal(Protocol):
+    """
+    Notifies as they came. Nothing true depends on it: what is in here may be lost, and WeChat is answered before it is
+    written. Every method may raise StoreUnavailable.
+    """
+
+    async def keep(self, notifies: Sequence[Notify]) -> None:
+        """Write these down together; one that is there already is left as it is."""
+        ...
+
+    async def get(self, notify_id: str) -> Notify:
+        """
+        Return this notify.
+
+        Raises:
+            NotifyNotFound: There is none, or none any more.
+            StoreCorrupt: It cannot be read.
+        """
+        ...
+
+    async def find(self, wanted: NotifyFilter, *, limit: int) -> Sequence[Notify]:
+        """Return up to `limit` of the notifies that fit, newest first; what cannot be read is left out."""
+        ...
+
+    async def forget(self, *, before_ms: int, limit: int) -> int:
+        """Forget up to `limit` notifies received before this time; return how many they were."""
         ...
 
 

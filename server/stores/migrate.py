@@ -20,15 +20,19 @@ from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from server.domain.document import Order
+from server.domain.notify import Notify
 from server.domain.rewards import Reward
 from server.errors import ConfigError, StoreCorrupt
 from server.ports import KeyClaim
-from server.stores.mongo_database import Collection, Database, connect, database_of, prepare, within
+from server.stores import sqlite_journal
+from server.stores.mongo_database import DUPLICATE_KEY, Collection, Database, connect, database_of, prepare, within
 from server.stores.mongo_documents import (
     Document,
     claim_document,
+    notify_document,
     order_document,
     read_claim,
+    read_notify,
     read_order,
     read_reward,
     read_user,
@@ -41,7 +45,6 @@ from server.stores.sqlite_people import reward_of, user_of
 PAGE: Final = 200  # rows that go as one
 PAGE_S: Final = 30.0  # nobody waits for an answer here, but a server that is gone has to be noticed
 
-_DUPLICATE_KEY: Final = 11000
 
 Told = Callable[[str, int, int], None]
 Row = tuple[Any, ...]
@@ -82,7 +85,7 @@ class _Kind(Generic[T]):
 
 async def migrate(path: Path, mongodb_url: str, *, told: Told) -> Sequence[Comparison]:
     """
-    Copy the file's orders, users, rewards and idempotency keys; return what both sides hold afterwards.
+    Copy the file's orders, users, rewards, idempotency keys and notifies; return what both sides hold afterwards.
 
     Args:
         told: Hears the name of a kind, how many of its rows are there by now, and how many there are in all.
@@ -152,7 +155,7 @@ async def _insert(documents: list[Document], collection: Collection) -> None:
         await collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:
         # What came between our look and our write is compared at the end like everything else.
-        if any(failed["code"] != _DUPLICATE_KEY for failed in error.details["writeErrors"]):
+        if any(failed["code"] != DUPLICATE_KEY for failed in error.details["writeErrors"]):
             raise
 
 
@@ -206,7 +209,11 @@ def _sqlite_reward(row: Row) -> Reward:
 
 
 def _sqlite_claim(row: Row) -> KeyClaim:
-    return KeyClaim(order_id=row[1], body_sha256=row[2])
+    return KeyClaim(order_id=row[1], body_sha256=row[2], claimed_at_ms=row[3])
+
+
+def _sqlite_notify(row: Row) -> Notify:
+    return sqlite_journal.notify_of(*row)
 
 
 _KINDS: Final[tuple[_Kind[Any], ...]] = (
@@ -242,9 +249,17 @@ _KINDS: Final[tuple[_Kind[Any], ...]] = (
     _Kind(
         name="idempotency",
         count="SELECT count(*) FROM idempotency",
-        page="SELECT key, order_id, body_sha256 FROM idempotency WHERE key > ? ORDER BY key LIMIT ?",
+        page="SELECT key, order_id, body_sha256, claimed_at_ms FROM idempotency WHERE key > ? ORDER BY key LIMIT ?",
         read=_sqlite_claim,
         write=lambda row: claim_document(row[0], _sqlite_claim(row)),
         found=read_claim,
+    ),
+    _Kind(
+        name="notifies",
+        count="SELECT count(*) FROM notifies",
+        page="SELECT notify_id, doc FROM notifies WHERE notify_id > ? ORDER BY notify_id LIMIT ?",
+        read=_sqlite_notify,
+        write=lambda row: notify_document(_sqlite_notify(row)),
+        found=read_notify,
     ),
 )

@@ -29,8 +29,10 @@ from server.stores.mongo_database import (
     READ_S,
     WRITE_S,
     Client,
+    Collection,
     connect,
     database_of,
+    delete_some,
     prepare,
     within,
 )
@@ -45,6 +47,7 @@ from server.stores.mongo_documents import (
     stamped,
     user_document,
 )
+from server.stores.mongo_journal import MongoJournal
 from server.stores.turn_batch import TurnBatch
 
 MAX_BATCH: Final = 100  # bounds how long the first caller of a batch waits for the last one's document
@@ -199,6 +202,16 @@ class MongoStore:
                     return read_claim(first or {})
         return claim
 
+    async def forget_keys(self, *, before_ms: int, limit: int) -> int:
+        old: Document = {"claimed_at_ms": {"$lt": before_ms}}
+        async with self._call():
+            with within(WRITE_S):
+                return await delete_some(self._database.idempotency, old, limit)
+
+    def journal(self) -> MongoJournal:
+        """Return the journal in the same database; it lives as long as this store."""
+        return MongoJournal(self._collection)
+
     async def remember_user(self, user: User) -> User:
         async with self._call():
             with within(WRITE_S):
@@ -249,6 +262,12 @@ class MongoStore:
         self._is_closing = True
         await self._no_calls.wait()
         await asyncio.gather(self._client.close(), *self._farewells)
+
+    @asynccontextmanager
+    async def _collection(self, name: str) -> AsyncIterator[Collection]:
+        """Lend a collection for one call."""
+        async with self._call():
+            yield self._database[name]
 
     @asynccontextmanager
     async def _call(self) -> AsyncIterator[None]:

@@ -41,6 +41,12 @@ ORDER_INDEXES: Final = (
 
 REWARD_INDEXES: Final = (IndexModel([("openid", 1), ("at_ms", -1), ("_id", -1)], name="rewards_by_openid"),)
 
+NOTIFY_INDEXES: Final = (IndexModel([("order_id", 1), ("_id", 1)], name="notifies_by_order"),)
+
+KEY_INDEXES: Final = (IndexModel([("claimed_at_ms", 1)], name="idempotency_by_time"),)
+
+DUPLICATE_KEY: Final = 11000
+
 _BULK_WRITE_SINCE: Final = 25  # maxWireVersion of MongoDB 8.0, whose bulk command tells each write's outcome
 _FORBIDDEN: Final = frozenset({13, 18, 8000})  # Unauthorized, AuthenticationFailed, and Atlas' own word for both
 _INDEX_CONFLICT: Final = frozenset({67, 85, 86})  # CannotCreateIndex, IndexOptionsConflict, IndexKeySpecsConflict
@@ -109,9 +115,20 @@ async def prepare(database: Database) -> bool:
                 raise ConfigError("MONGODB_URL names a lone server: daifu needs a replica set (of one, at least)")
             await database.orders.create_indexes(list(ORDER_INDEXES))
             await database.rewards.create_indexes(list(REWARD_INDEXES))
+            await database.notifies.create_indexes(list(NOTIFY_INDEXES))
+            await database.idempotency.create_indexes(list(KEY_INDEXES))
     except StoreUnavailable as error:
         raise _refusal(database.name, error.__cause__) or error from error.__cause__
     return bool(hello.get("maxWireVersion", 0) >= _BULK_WRITE_SINCE)
+
+
+async def delete_some(collection: Collection, wanted: Document, limit: int) -> int:
+    """Delete up to `limit` of the documents that fit, so that no single call takes long; return how many it were."""
+    found = await collection.find(wanted, {"_id": 1}, limit=limit, batch_size=limit + 1).to_list()
+    if not found:
+        return 0
+    deleted = await collection.delete_many({"_id": {"$in": [document["_id"] for document in found]}})
+    return deleted.deleted_count
 
 
 @contextmanager
@@ -146,6 +163,7 @@ def _refusal(database: str, error: BaseException | None) -> ConfigError | None:
     if error.code in _FORBIDDEN:
         return ConfigError(f"MONGODB_URL: this user may not use the database {database}: grant him readWrite on it")
     if error.code in _INDEX_CONFLICT:
-        names = " or ".join(str(index.document["name"]) for index in (*ORDER_INDEXES, *REWARD_INDEXES))
+        indexes = (*ORDER_INDEXES, *REWARD_INDEXES, *NOTIFY_INDEXES, *KEY_INDEXES)
+        names = " or ".join(str(index.document["name"]) for index in indexes)
         return ConfigError(f"MongoDB has another index in place of {names} in {database}: drop it")
     return None

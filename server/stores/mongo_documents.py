@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from msgspec import ValidationError, convert, to_builtins
 
 from server.domain.document import Order
+from server.domain.notify import Notify
 from server.domain.rewards import Reward
 from server.domain.user import User
 from server.errors import StoreCorrupt
@@ -59,6 +60,12 @@ def claim_document(key: str, claim: KeyClaim) -> Document:
     return {"_id": key, **to_builtins(claim)}
 
 
+def notify_document(notify: Notify) -> Document:
+    fields = to_builtins(notify, builtin_types=(bytes,))
+    # What is empty is written too: it is searched for.
+    return {"_id": fields.pop("notify_id"), "order_id": "", **fields}
+
+
 def read_order(document: Mapping[str, Any]) -> Order:
     """
     Return the order this document keeps.
@@ -80,7 +87,11 @@ def read_reward(document: Mapping[str, Any]) -> Reward:
 
 
 def read_claim(document: Mapping[str, Any]) -> KeyClaim:
-    return _convert(document, KeyClaim, "an idempotency key")
+    return _convert({"claimed_at_ms": 0, **document}, KeyClaim, "an idempotency key")  # older ones have no time
+
+
+def read_notify(document: Mapping[str, Any]) -> Notify:
+    return _convert({**document, "notify_id": document["_id"]}, Notify, f"notify {document['_id']}")
 
 
 def _convert(document: Mapping[str, Any], kind: type[T], what: str) -> T:

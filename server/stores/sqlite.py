@@ -22,6 +22,7 @@ from server.errors import DuplicateOrder, OrderNotFound, StoreCorrupt
 from server.ports import KeyClaim
 from server.stores import sqlite_people
 from server.stores.sqlite_file import OpenFile, open_file
+from server.stores.sqlite_journal import SqliteJournal
 from server.stores.sqlite_worker import Health, Worker
 
 # Between an order's making and its payment lie minutes. Some 5 KB each in memory.
@@ -117,7 +118,10 @@ class SqliteStore:
         return orders
 
     async def claim_key(self, key: str, claim: KeyClaim) -> KeyClaim:
-        return KeyClaim(*await self._writer.run(_claim, key, claim.order_id, claim.body_sha256))
+        return await self._writer.run(_claim, key, claim)
+
+    async def forget_keys(self, *, before_ms: int, limit: int) -> int:
+        return await self._writer.run(_forget_keys, before_ms, limit)
 
     async def remember_user(self, user: User) -> User:
         return await self._writer.run(sqlite_people.remember, user)
@@ -133,6 +137,10 @@ class SqliteStore:
 
     async def rewards_of(self, openid: str, *, limit: int) -> Sequence[Reward]:
         return await self._reader.run(sqlite_people.rewards_of, openid, limit)
+
+    def journal(self) -> SqliteJournal:
+        """Return the journal in the same file; it lives as long as this store."""
+        return SqliteJournal(self._writer, self._reader)
 
     async def ping(self) -> None:
         """Write and read for real: a full disk takes reads and refuses writes."""
@@ -207,14 +215,20 @@ def _select_range(connection: Connection, after: str, before: str, limit: int) -
     return connection.execute(sql, (after, before, limit)).fetchall()
 
 
-def _claim(connection: Connection, key: str, order_id: str, body_sha256: str) -> tuple[str, str]:
-    sql = "INSERT INTO idempotency (key, order_id, body_sha256) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING"
-    if connection.execute(sql, (key, order_id, body_sha256)).rowcount == 1:
-        return order_id, body_sha256
-    first: tuple[str, str] = connection.execute(
-        "SELECT order_id, body_sha256 FROM idempotency WHERE key = ?", (key,)
-    ).fetchone()
-    return first
+def _claim(connection: Connection, key: str, claim: KeyClaim) -> KeyClaim:
+    sql = (
+        "INSERT INTO idempotency (key, order_id, body_sha256, claimed_at_ms) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (key) DO NOTHING"
+    )
+    if connection.execute(sql, (key, claim.order_id, claim.body_sha256, claim.claimed_at_ms)).rowcount == 1:
+        return claim
+    sql = "SELECT order_id, body_sha256, claimed_at_ms FROM idempotency WHERE key = ?"
+    return KeyClaim(*connection.execute(sql, (key,)).fetchone())
+
+
+def _forget_keys(connection: Connection, before_ms: int, limit: int) -> int:
+    sql = "DELETE FROM idempotency WHERE key IN (SELECT key FROM idempotency WHERE claimed_at_ms < ? LIMIT ?)"
+    return connection.execute(sql, (before_ms, limit)).rowcount
 
 
 def _beat(connection: Connection) -> None:

@@ -63,4 +63,24 @@ PRAGMA user_version = 2;
 COMMIT;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2)
+_VERSION_3: Final = """
+BEGIN IMMEDIATE;
+
+CREATE TABLE notifies (
+    notify_id TEXT PRIMARY KEY NOT NULL,  -- sorts by arrival
+    verdict   TEXT NOT NULL,
+    order_id  TEXT NOT NULL,              -- empty where nothing in it was believed
+    doc       BLOB NOT NULL               -- the whole notify as JSON
+) STRICT;
+CREATE INDEX notifies_by_order ON notifies (order_id, notify_id) WHERE order_id <> '';
+
+-- The age of the keys that are there is unknown; from now on they grow old.
+ALTER TABLE idempotency ADD COLUMN claimed_at_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE idempotency SET claimed_at_ms = CAST(strftime('%s', 'now') AS INTEGER) * 1000;
+CREATE INDEX idempotency_by_time ON idempotency (claimed_at_ms);
+
+PRAGMA user_version = 3;
+COMMIT;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3)

@@ -46,10 +46,9 @@ async def place_order(
     Raises:
         IdempotencyMismatch: The key was used with another body.
     """
-    order_id = new_order_id()
+    order_id, now_ms = new_order_id(), clock.now_ms()
     if idempotency is not None:
-        order_id = await _pinned_order_id(idempotency, initiator, order_id, store)
-    now_ms = clock.now_ms()
+        order_id = await _pinned_order_id(idempotency, initiator, order_id, store, now_ms)
     order = new_order(
         order_id=order_id,
         initiator=initiator,
@@ -67,11 +66,13 @@ async def place_order(
     return order
 
 
-async def _pinned_order_id(idempotency: Idempotency, initiator: Person, order_id: str, store: Store) -> str:
+async def _pinned_order_id(
+    idempotency: Idempotency, initiator: Person, order_id: str, store: Store, now_ms: int
+) -> str:
     # Hashed together with the person: one initiator's key must not find another one's order.
     key = hashlib.sha256(f"{initiator.openid}\n{idempotency.key}".encode()).hexdigest()
     body_sha256 = hashlib.sha256(idempotency.body).hexdigest()
-    claim = await store.claim_key(key, KeyClaim(order_id, body_sha256))
+    claim = await store.claim_key(key, KeyClaim(order_id, body_sha256, now_ms))
     if claim.body_sha256 != body_sha256:
         raise IdempotencyMismatch
     return claim.order_id

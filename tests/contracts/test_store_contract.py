@@ -247,14 +247,14 @@ class TestScans:
 
 class TestIdempotencyKeys:
     async def test_a_key_stands_for_what_was_claimed_first(self, store: Store) -> None:
-        first, second = KeyClaim(order_id(1), "a" * 64), KeyClaim(order_id(2), "b" * 64)
+        first, second = KeyClaim(order_id(1), "a" * 64, 1), KeyClaim(order_id(2), "b" * 64, 1)
 
         assert await store.claim_key("key", first) == first
         assert await store.claim_key("key", second) == first
         assert await store.claim_key("another key", second) == second
 
     async def test_fifty_claims_at_once_agree_on_one(self, store: Store) -> None:
-        claims = [KeyClaim(order_id(number), "a" * 64) for number in range(50)]
+        claims = [KeyClaim(order_id(number), "a" * 64, 1) for number in range(50)]
 
         answers = await asyncio.gather(*(store.claim_key("key", claim) for claim in claims))
 

@@ -1,10 +1,11 @@
-"""Orders for the tests of stores: what is not named is of no importance to the test."""
+"""Orders, rewards and notifies for the tests of stores: what is not named is of no importance to the test."""
 
 from msgspec.structs import replace
 
 from server.domain.document import Order
 from server.domain.effects import Effect, EffectKind
 from server.domain.events import Person
+from server.domain.notify import Notify, NotifyRoute, Verdict, notify_id_at
 from server.domain.rewards import Reward, RewardKind
 from tests import builders
 
@@ -36,4 +37,19 @@ def a_reward(number: int = 1, *, openid: str = "", at_ms: int = 100) -> Reward:
         points=5,
         order_id=order_id(number),
         at_ms=at_ms,
+    )
+
+
+def a_notify(number: int = 1, *, verdict: Verdict = Verdict.SETTLED, of_order: int | None = 1) -> Notify:
+    """Return a notify received at `number` milliseconds."""
+    return Notify(
+        notify_id=notify_id_at(number, b"tenletters"),
+        route=NotifyRoute.PAY,
+        received_at_ms=number,
+        peer="101.226.103.0",
+        headers={"content-type": "text/xml"},
+        body=b"<xml>\xff\x00 \xe5\xa5\xb6</xml>",
+        size_bytes=16,
+        verdict=verdict,
+        order_id="" if of_order is None else order_id(of_order),
     )

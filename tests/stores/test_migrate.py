@@ -19,7 +19,7 @@ from server.ports import KeyClaim
 from server.stores.migrate import PAGE, Comparison, migrate
 from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
-from tests.stores.stored_orders import a_reward, an_order, changed, order_id
+from tests.stores.stored_orders import a_notify, a_reward, an_order, changed, order_id
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 60
@@ -38,7 +38,8 @@ async def file(tmp_path: Path) -> Path:
         for n in range(7):
             await store.remember_user(User(openid=f"o{n}", name="小明", avatar="a" * n, first_seen_ms=n))
             await store.grant_reward(a_reward(n))
-            await store.claim_key(f"key {n}", KeyClaim(order_id(n), "a" * 64))
+            await store.claim_key(f"key {n}", KeyClaim(order_id(n), "a" * 64, 1))
+        await store.journal().keep([a_notify(n) for n in range(7)])
         await store.bring_user("o5", brought_by="o6")
         await store.take_back_reward(a_reward(5).reward_id, 500)
         await store.claim_due(10**9, lease_ms=10**9, limit=20)
@@ -59,6 +60,7 @@ async def test_everything_is_there_afterwards_and_both_sides_say_so(file: Path, 
         ("users", 7),
         ("rewards", 7),
         ("idempotency", 7),
+        ("notifies", 7),
     ]
     assert all(each.sqlite == each.mongo for each in compared)
     assert told[0] == ("orders", 0, ORDERS)
@@ -68,7 +70,8 @@ async def test_everything_is_there_afterwards_and_both_sides_say_so(file: Path, 
         remembered = await store.remember_user(User(openid="o5", name="x", first_seen_ms=99))
         assert (remembered.first_seen_ms, remembered.brought_by) == (5, "o6")
         assert await store.rewards_of("o5", limit=9) == [replace(a_reward(5), taken_back_at_ms=500)]
-        assert await store.claim_key("key 4", KeyClaim(order_id(9), "b" * 64)) == KeyClaim(order_id(4), "a" * 64)
+        assert await store.claim_key("key 4", KeyClaim(order_id(9), "b" * 64, 1)) == KeyClaim(order_id(4), "a" * 64, 1)
+        assert await store.journal().get(a_notify(3).notify_id) == a_notify(3)
         # A lease a relay of the old server held is over: nobody would come back to it.
         assert len(await store.claim_due(10**7, lease_ms=1000, limit=3)) == 3
 

@@ -115,7 +115,7 @@ class TestTheLineIsCut:
     async def test_at_a_key_or_a_user_and_what_is_remembered_is_the_first(
         self, cut_off: MongoStore, proxy: CuttingProxy, when: Cut
     ) -> None:
-        claim = KeyClaim(order_id(1), "a" * 64)
+        claim = KeyClaim(order_id(1), "a" * 64, 1)
         user = User(openid="oMing", name="小明", first_seen_ms=1)
         proxy.cut("insert", when, times=1)
         assert await cut_off.claim_key("key", claim) == claim
@@ -123,7 +123,7 @@ class TestTheLineIsCut:
         assert await cut_off.remember_user(user) == user
 
         assert proxy.cuts == 2
-        assert await cut_off.claim_key("key", KeyClaim(order_id(2), "b" * 64)) == claim
+        assert await cut_off.claim_key("key", KeyClaim(order_id(2), "b" * 64, 1)) == claim
 
 
 class TestTheServerFails:

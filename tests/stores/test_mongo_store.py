@@ -256,7 +256,7 @@ async def _use_everything(store: MongoStore) -> None:
     await store.claim_due(10, lease_ms=5, limit=10)
     await store.list_by_initiator("oMing", before=order_id(9), limit=9)
     for number in (1, 2):
-        await store.claim_key("key", KeyClaim(order_id(number), "a" * 64))
+        await store.claim_key("key", KeyClaim(order_id(number), "a" * 64, 1))
         await store.remember_user(User(openid="oMing", name=f"小明{number}", first_seen_ms=number))
     await store.ping()
 

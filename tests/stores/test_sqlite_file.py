@@ -91,7 +91,7 @@ async def test_an_older_format_is_brought_up_to_date_with_its_orders(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = len(MIGRATIONS) + 1
-    next_version = f"BEGIN; CREATE TABLE notifies (id TEXT) STRICT; PRAGMA user_version = {version}; COMMIT;"
+    next_version = f"BEGIN; CREATE TABLE later (id TEXT) STRICT; PRAGMA user_version = {version}; COMMIT;"
     monkeypatch.setattr(sqlite_file, "MIGRATIONS", (*MIGRATIONS, next_version))
 
     async with aclosing(await SqliteStore.open(path)) as store:
@@ -99,7 +99,7 @@ async def test_an_older_format_is_brought_up_to_date_with_its_orders(
 
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (version,)
-        assert connection.execute("SELECT count(*) FROM notifies").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM later").fetchone() == (0,)
 
 
 async def test_a_second_process_is_refused_until_the_first_one_is_gone(path: Path) -> None:
