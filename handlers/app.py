@@ -12,7 +12,7 @@ from handlers.events import EventsHandler
 from handlers.limits import Limits
 from handlers.login import CALLBACK_PATH, CallbackHandler, LoginHandler, MeHandler, TokenHandler
 from handlers.long_poll import OrderHandler
-from handlers.notify import PayNotifyHandler
+from handlers.notify import PayNotifyHandler, RefundNotifyHandler, TooLargeNotifyHandler
 from handlers.ops import HealthHandler, MetricsHandler, ReadyHandler
 from handlers.orders import CloseHandler, OrdersHandler, ShareCodeHandler, WatchTokenHandler
 from handlers.pages import (
@@ -25,7 +25,6 @@ from handlers.pages import (
     PayPageHandler,
 )
 from handlers.payments import CancelHandler, ConfirmHandler, PaymentsHandler
-from handlers.refund_notify import RefundNotifyHandler
 from handlers.refunds import RefundHandler
 from handlers.watch import WatchHandler
 from handlers.watching import Desk
@@ -41,9 +40,19 @@ def _no_access_log(handler: RequestHandler) -> None:
 
 
 class AnnouncedTooLarge(Matcher):
-    """Matches a request whose body will be too large, before the first byte of it is kept."""
+    """
+    Matches a request whose body will be too large, before the first byte of it is kept.
+
+    Args:
+        paths: Only those; none for every path.
+    """
+
+    def __init__(self, *paths: str) -> None:
+        self._paths = paths
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        if self._paths and request.path not in self._paths:
+            return None
         length = request.headers.get("Content-Length", "")
         is_number = length.isascii() and length.isdigit()  # anything else the connection refuses
         return {} if is_number and int(length) > MAX_BODY_BYTES else None
@@ -67,6 +76,7 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
     payment = order + r"/payments/([^/]+)"
     return Application(
         [
+            (AnnouncedTooLarge(NOTIFY_PATH, REFUND_NOTIFY_PATH), TooLargeNotifyHandler, uncounted),
             (AnnouncedTooLarge(), TooLargeHandler, uncounted),
             (r"/", HomeHandler, given),
             (r"/orders/([^/]+)", OrderPageHandler, given),

@@ -191,6 +191,8 @@ def forwarded_ip(peer: str, forwarded_for: str, trusted_proxies: tuple[str, ...]
 
     Read from the right: only what our own proxies wrote can be believed, whatever a client put before it.
     """
+    if not trusted_proxies:
+        return peer
     networks = [ip_network(network, strict=False) for network in trusted_proxies]
     address = peer
     for hop in reversed(forwarded_for.split(",")):

@@ -1,69 +1,70 @@
 """
-WeChat tells us that a payment succeeded.
+WeChat tells us that a payment succeeded, or how a refund went.
 
-The logic is one function of headers and body that awaits one use case; the handler around it only moves bytes. SUCCESS
-is answered when the payment is durably stored (or was before), or when WeChat reports none at all, so that there is
-nothing to store: after any other answer WeChat sends it again.
+SUCCESS is answered when what the notify says is durably stored (or was before), or when it reports nothing to store:
+after any other answer WeChat sends it again. What we refuse tells the sender no reason. The journal hears of a notify
+once WeChat has its answer.
 """
 
 from collections.abc import Mapping
+from typing import ClassVar, Final
 
-import structlog
+from handlers.base import BaseHandler, TooLargeHandler
+from handlers.judge_notify import judge_notify
+from server.domain.notify import NotifyRoute, Verdict
+from server.usecases.record_notifies import Inbound
+from server.wechat.v2 import REPLY_SUCCESS, reply_fail
 
-from handlers.base import BaseHandler
-from server.bootstrap import Services
-from server.errors import BadNotify, MalformedNotify, OrderError, StoreError
-from server.usecases.settle import settle
-from server.wechat.v2 import REPLY_SUCCESS, NotPaid, parse_notify, reply_fail
-
-log = structlog.get_logger()
-
-
-async def answer_notify(headers: Mapping[str, str], body: bytes, services: Services) -> tuple[int, bytes]:
-    """Return the HTTP status and the XML to answer a pay notify with. What we refuse tells the sender no reason."""
-    try:
-        paid = parse_notify(headers, body, services.merchant)
-        if isinstance(paid, NotPaid):
-            log.info("notify_not_paid", field=paid.field)
-            return 200, REPLY_SUCCESS
-        await settle(paid, store=services.store, bus=services.bus, clock=services.clock)
-    except MalformedNotify as error:
-        log.warning("notify_refused", verdict="malformed", reason=error.reason)
-        return 400, reply_fail("malformed")
-    except BadNotify as error:
-        log.warning("notify_refused", verdict=type(error).__name__)
-        return 200, reply_fail("refused")
-    except OrderError as error:
-        # Rightly signed and yet not ours to book: money may be at stake, so somebody has to look.
-        log.critical("notify_not_booked", verdict=type(error).__name__, reason=str(error))
-        return 200, reply_fail("refused")
-    except StoreError:
-        log.exception("notify_not_stored")
-        return 503, reply_fail("try again")
-    return 200, REPLY_SUCCESS
+# API v2's answers: HTTP status and XML.
+REPLIES: Final[Mapping[Verdict, tuple[int, bytes]]] = {
+    Verdict.SETTLED: (200, REPLY_SUCCESS),
+    Verdict.REPEAT: (200, REPLY_SUCCESS),
+    Verdict.NOT_PAID: (200, REPLY_SUCCESS),
+    Verdict.MALFORMED: (400, reply_fail("malformed")),
+    Verdict.REFUSED: (200, reply_fail("refused")),
+    Verdict.CONTRADICTS: (200, reply_fail("refused")),
+    Verdict.NOT_STORED: (503, reply_fail("try again")),
+}
+_ERROR: Final = reply_fail("error")
 
 
 class NotifyHandler(BaseHandler):
-    """Moves the bytes of a notify: everything is answered in WeChat's own shape."""
+    """Moves the bytes of a notify; everything is answered in WeChat's own shape."""
 
-    async def reply(self) -> tuple[int, bytes]:
-        """Return the HTTP status and the XML to answer with."""
-        raise NotImplementedError
+    route: ClassVar[NotifyRoute]
 
     async def post(self) -> None:
-        self._send(*await self.reply())
+        services, request = self.services, self.request
+        received_at_ms = services.clock.now_ms()
+        judgement = await judge_notify(self.route, request.headers, request.body, services)
+        _send_xml(self, *REPLIES[judgement.verdict])
+        inbound = Inbound(self.route, received_at_ms, self.client_ip, request.headers, request.body)
+        services.recorder.note(inbound, judgement.verdict, judgement.reason, judgement.order_id)
 
     def send_problem(self, status: int, code: str, detail: dict[str, object]) -> None:
-        self._send(status, reply_fail("error"))
-
-    def _send(self, status: int, xml: bytes) -> None:
-        self.set_status(status)
-        self.set_header("Content-Type", "text/xml; charset=utf-8")
-        self.finish(xml)
+        _send_xml(self, status, _ERROR)
 
 
 class PayNotifyHandler(NotifyHandler):
     """/wechat/notify/pay"""
 
-    async def reply(self) -> tuple[int, bytes]:
-        return await answer_notify(self.request.headers, self.request.body, self.services)
+    route = NotifyRoute.PAY
+
+
+class RefundNotifyHandler(NotifyHandler):
+    """/wechat/notify/refund"""
+
+    route = NotifyRoute.REFUND
+
+
+class TooLargeNotifyHandler(TooLargeHandler):
+    """A notify beyond every limit: refused like any other, in WeChat's own shape."""
+
+    def send_problem(self, status: int, code: str, detail: dict[str, object]) -> None:
+        _send_xml(self, status, _ERROR)
+
+
+def _send_xml(handler: BaseHandler, status: int, xml: bytes) -> None:
+    handler.set_status(status)
+    handler.set_header("Content-Type", "text/xml; charset=utf-8")
+    handler.finish(xml)

@@ -23,6 +23,7 @@ from handlers.ops import make_metrics_app
 from handlers.web import InFlight
 from server.bootstrap import Services, build
 from server.errors import ConfigError
+from server.usecases.forget_old import EVERY_MS
 from settings import Settings
 
 MAX_HEADER_BYTES: Final = 16 * 1024
@@ -115,6 +116,10 @@ class Server:
         self._lag = LoopLag(services.metrics)
         self._lag.start()
         self._metrics_http = _serve_metrics(services)
+        # Each process does it, at a time of its own: what another one has forgotten already is no work.
+        self._tidying = PeriodicCallback(services.forget_old, EVERY_MS, jitter=0.2)
+        self._tidying.start()
+        services.recorder.start()
         services.relay.start()
 
     async def aclose(self) -> None:
@@ -124,6 +129,7 @@ class Server:
         self._http.take_no_more()
         self._beats.stop()
         self._lag.stop()
+        self._tidying.stop()
         await self._send_watchers_away()
         try:
             async with asyncio.timeout(DRAIN_S):
@@ -135,6 +141,7 @@ class Server:
             self._metrics_http.stop()
             await self._metrics_http.close_all_connections()
         await self._services.relay.aclose()
+        await self._services.recorder.aclose()
         await self._services.aclose()
 
     async def _send_watchers_away(self) -> None:

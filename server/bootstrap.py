@@ -17,10 +17,12 @@ from server.cache.local import LocalCache
 from server.cache.redis import RedisCache
 from server.domain.rewards import RewardRule
 from server.metrics import Metrics
-from server.ports import Bus, Cache, Clock, LoginGateway, PayGateway, Store
+from server.ports import Bus, Cache, Clock, Journal, LoginGateway, PayGateway, Store
 from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
 from server.usecases.effect_means import Means
+from server.usecases.forget_old import forget_old
+from server.usecases.record_notifies import NotifyRecorder
 from server.usecases.relay import Relay
 from server.wechat.client import Certificate, WeChatLoginClient, WeChatPayClient
 from server.wechat.v2_sign import Merchant, SignType
@@ -45,6 +47,7 @@ class Services:
     settings: Settings
     merchant: Merchant
     store: Store
+    journal: Journal
     cache: Cache
     hub: Hub
     bus: Bus
@@ -64,6 +67,16 @@ class Services:
             store=self.store, bus=self.bus, cache=self.cache, gateway=self.gateway, clock=self.clock, rule=rule
         )
         return Relay(means, self.bell)
+
+    @cached_property
+    def recorder(self) -> NotifyRecorder:
+        """Keeps what WeChat posts; whoever serves starts and ends it."""
+        return NotifyRecorder(self.journal)
+
+    async def forget_old(self) -> None:
+        """Forget what has been kept for long enough; whoever serves does it now and then."""
+        keep_ms = self.settings.notify_keep_days * 86_400_000
+        await forget_old(self.store, self.journal, self.clock, keep_notifies_ms=keep_ms)
 
     async def aclose(self) -> None:
         """Let go of everything, in the reverse order of its making."""
@@ -95,7 +108,7 @@ async def build(settings: Settings) -> Services:
         certificate=_certificate(settings),
         total_s=settings.wechat_timeout_s,
     )
-    store = await _open_store(settings)
+    store, journal = await _open_store(settings)
     metrics = Metrics()
     hub = Hub(clock=clock, monotonic_s=time.monotonic, later=asyncio.get_running_loop().call_soon, metrics=metrics)
     metrics.watch("daifu_watchers", "Pages that watch now.", lambda: len(hub))
@@ -107,6 +120,7 @@ async def build(settings: Settings) -> Services:
         settings=settings,
         merchant=merchant,
         store=store,
+        journal=journal,
         cache=await RedisCache.open(redis_url) if redis_url else LocalCache(time.monotonic),
         hub=hub,
         bus=RingingBus(bus, bell, clock),
@@ -130,8 +144,11 @@ def _certificate(settings: Settings) -> Certificate | None:
     return Certificate(Path(settings.wechat_mch_cert_file), Path(settings.wechat_mch_private_key_file))
 
 
-async def _open_store(settings: Settings) -> Store:
+async def _open_store(settings: Settings) -> tuple[Store, Journal]:
     """A MongoDB that is down is waited for: falling back to SQLite would split the orders in two."""
+    store: MongoStore | SqliteStore
     if mongodb_url := settings.mongodb_url.get_secret_value():
-        return await MongoStore.open(mongodb_url)
-    return await SqliteStore.open(settings.data_dir / SQLITE_FILE)
+        store = await MongoStore.open(mongodb_url)
+    else:
+        store = await SqliteStore.open(settings.data_dir / SQLITE_FILE)
+    return store, store.journal()

@@ -10,12 +10,12 @@ Rows = dict[str, list[tuple[Any, ...]]]
 
 
 def stored(daifu: Daifu) -> Rows:
-    """Return all rows by table, but for the one that a readiness check writes."""
+    """Return all rows by table, but for what a readiness check writes and the journal of what was posted to us."""
     path = daifu.services.settings.data_dir / "daifu.db"
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {
             table: sorted(connection.execute(f"SELECT * FROM {table}").fetchall(), key=repr)
             for table in tables
-            if table != "heartbeat"
+            if table not in ("heartbeat", "notifies")
         }

@@ -52,7 +52,7 @@ async def ask_wechat(
             raise
         return await store.get(order_id)  # our order call never got through: nobody can have paid
     if isinstance(result, PaymentConfirmed):
-        return await settle(result, store=store, bus=bus, clock=clock)
+        return (await settle(result, store=store, bus=bus, clock=clock)).order
     return await change_order(order_id, result, store=store, bus=bus, clock=clock)
 
 

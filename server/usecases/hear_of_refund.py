@@ -2,13 +2,13 @@
 
 from msgspec import Struct
 
-from server.domain.document import Order, order_id_of
+from server.domain.document import order_id_of
 from server.domain.events import RefundReported
 from server.domain.money import Fen
 from server.domain.refunds import find_refund
 from server.errors import AmountMismatch, TransactionMismatch, UnknownAttempt
 from server.ports import Bus, Clock, Store
-from server.usecases.change_order import change_order
+from server.usecases.change_order import Change, try_change
 
 
 class RefundNews(Struct, frozen=True, kw_only=True):
@@ -20,7 +20,7 @@ class RefundNews(Struct, frozen=True, kw_only=True):
     amount: Fen
 
 
-async def hear_of_refund(news: RefundNews, *, store: Store, bus: Bus, clock: Clock) -> Order:
+async def hear_of_refund(news: RefundNews, *, store: Store, bus: Bus, clock: Clock) -> Change:
     """
     Make the question after this refund due now, once every number and the amount are those we wrote down.
 
@@ -40,4 +40,4 @@ async def hear_of_refund(news: RefundNews, *, store: Store, bus: Bus, clock: Clo
     if refund.amount != news.amount:
         raise AmountMismatch(news.out_refund_no, refund.amount, news.amount)
     reported = RefundReported(news.out_refund_no)
-    return await change_order(order.order_id, reported, store=store, bus=bus, clock=clock)
+    return await try_change(order.order_id, reported, store=store, bus=bus, clock=clock)

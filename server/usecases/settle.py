@@ -1,14 +1,14 @@
 """WeChat says a payment succeeded: write it down, once."""
 
-from server.domain.document import Order, order_id_of
+from server.domain.document import order_id_of
 from server.domain.events import PaymentConfirmed
 from server.ports import Bus, Clock, Store
-from server.usecases.change_order import change_order
+from server.usecases.change_order import Change, try_change
 
 
-async def settle(paid: PaymentConfirmed, *, store: Store, bus: Bus, clock: Clock) -> Order:
+async def settle(paid: PaymentConfirmed, *, store: Store, bus: Bus, clock: Clock) -> Change:
     """
-    Record what WeChat says of one payment and tell the order's watchers; safe to call again.
+    Record what WeChat says of one payment and tell the order's watchers; safe to call again, which is then no news.
 
     One read and one compare-and-set: everything that follows from it (reward, refund, webhook) is an effect in the
     same write.
@@ -18,4 +18,4 @@ async def settle(paid: PaymentConfirmed, *, store: Store, bus: Bus, clock: Clock
         AmountMismatch, PayerMismatch, TransactionMismatch: Nothing was stored; somebody has to look.
         StoreUnavailable: Unknown; do not acknowledge, WeChat will send it again.
     """
-    return await change_order(order_id_of(paid.out_trade_no), paid, store=store, bus=bus, clock=clock)
+    return await try_change(order_id_of(paid.out_trade_no), paid, store=store, bus=bus, clock=clock)

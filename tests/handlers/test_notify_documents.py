@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.handlers.forged_notifies import Forger, check_all_refused, check_settles
+from tests.handlers.forged_notifies import FAIL, Forger, check_all_refused, check_settles
 from tests.running import Daifu
 from tests.stored import stored
 
@@ -100,7 +100,8 @@ class TestTheDocument:
         for size in (64 * 1024 + 1, 1_000_000):
             answer = await forger.post(forger.body().ljust(size))
             assert answer.status_code == 413
-            assert b"SUCCESS" not in answer.content
+            assert answer.headers["content-type"].startswith("text/xml")
+            assert FAIL.fullmatch(answer.content)
         assert stored(daifu) == before
         await check_settles(daifu, forger)
 

@@ -204,13 +204,14 @@ class TestNews:
         return replace(told, **other)
 
     async def test_it_brings_the_question_forward_and_changes_no_refund(self, rig: RelayRig, order: Order) -> None:
-        after = await hear_of_refund(self.news(order), store=rig.store, bus=rig.bus, clock=rig.clock)
+        after, is_news = await hear_of_refund(self.news(order), store=rig.store, bus=rig.bus, clock=rig.clock)
 
+        assert is_news
         assert refund_states(after) == [RefundState.PROCESSING]
         assert effect_of(after, EffectKind.QUERY_REFUND).due_at_ms <= rig.clock.now_ms()
 
         again = await hear_of_refund(self.news(order), store=rig.store, bus=rig.bus, clock=rig.clock)
-        assert again == after
+        assert again == (after, False)
 
     async def test_before_wechat_answered_our_own_call_it_is_no_less_heard(self, rig: RelayRig) -> None:
         async with rig.relay():
