@@ -4,6 +4,8 @@ The one command.
     python run.py             serve: daifu, with the simulated WeChat beside it unless WECHAT_MCHID is set
     python run.py sandbox     the simulated WeChat alone
     python run.py demo        an order, a friend's payment and the live push, played in the terminal
+    python run.py orders      look at an order, query, close or refund it, retry what was parked
+    python run.py notifies    list, look at and replay what WeChat posted
     python run.py migrate-store   copy the orders from SQLite to MongoDB
 """
 
@@ -12,8 +14,9 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import click
 
@@ -23,10 +26,26 @@ if TYPE_CHECKING:
     from settings import Settings
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands below and these, which are loaded when one of them is asked for."""
+
+    LATER: ClassVar = {"orders": "operator_commands.orders", "notifies": "operator_commands.notifies"}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self.LATER])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.LATER:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(self.LATER[cmd_name]), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def main(context: click.Context) -> None:
     """daifu (代付): a friend pays, the page changes live. Without a command: serve."""
+    context.obj = _for_a_command
     if context.invoked_subcommand is None:
         context.invoke(serve)
 
@@ -143,8 +162,6 @@ async def _with_merchant(settings: "Settings") -> AsyncIterator["Settings"]:
     if not settings.needs_simulator:
         yield settings
         return
-    from settings import session_secret_of
-
     port = settings.port + 1
     simulator = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "sandbox", "--port", str(port)),
@@ -160,21 +177,48 @@ async def _with_merchant(settings: "Settings") -> AsyncIterator["Settings"]:
     try:
         if not await said.readline():
             raise ConfigError(f"the simulated WeChat did not start on port {port} (PORT + 1); see the line above")
-        url = f"http://127.0.0.1:{port}"
-        merchant = await _test_merchant(url)
-        secrets = settings.session_secrets or (session_secret_of(settings.data_dir),)
-        yield settings.with_merchant(
-            public_url=settings.origin,
-            session_secrets=secrets,
-            wechat_appid=merchant["appid"],
-            wechat_app_secret=merchant["app_secret"],
-            wechat_mchid=merchant["mch_id"],
-            wechat_api_keys=merchant["api_key"],
-            wechat_base_urls=url,
-        )
+        yield await _with_test_merchant(settings)
     finally:
         pipe.close()
         await simulator.wait()
+
+
+@asynccontextmanager
+async def _for_a_command(settings: "Settings") -> AsyncIterator["Settings"]:
+    """As `_with_merchant`; a simulator that runs already, beside processes that share MongoDB and Redis, is used."""
+    import httpx
+
+    from handlers.process import configure_logs
+
+    configure_logs(settings.log_format)
+    if settings.needs_simulator:
+        try:
+            completed = await _with_test_merchant(settings)
+        except httpx.ConnectError:
+            pass
+        else:
+            yield completed
+            return
+    async with _with_merchant(settings) as completed:
+        yield completed
+
+
+async def _with_test_merchant(settings: "Settings") -> "Settings":
+    """Return these settings with the merchant of the simulator on the port after ours."""
+    from settings import session_secret_of
+
+    url = f"http://127.0.0.1:{settings.port + 1}"
+    merchant = await _test_merchant(url)
+    secrets = settings.session_secrets or (session_secret_of(settings.data_dir),)
+    return settings.with_merchant(
+        public_url=settings.origin,
+        session_secrets=secrets,
+        wechat_appid=merchant["appid"],
+        wechat_app_secret=merchant["app_secret"],
+        wechat_mchid=merchant["mch_id"],
+        wechat_api_keys=merchant["api_key"],
+        wechat_base_urls=url,
+    )
 
 
 async def _test_merchant(url: str) -> dict[str, str]:

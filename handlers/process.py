@@ -19,6 +19,7 @@ from tornado.netutil import bind_sockets
 from handlers.app import MAX_BODY_BYTES, make_app
 from handlers.listener import Listener
 from handlers.loop_lag import LoopLag
+from handlers.operator_socket import OperatorSocket
 from handlers.ops import make_metrics_app
 from handlers.web import InFlight
 from server.bootstrap import Services, build
@@ -119,6 +120,9 @@ class Server:
         # Each process does it, at a time of its own: what another one has forgotten already is no work.
         self._tidying = PeriodicCallback(services.forget_old, EVERY_MS, jitter=0.2)
         self._tidying.start()
+        # Processes that share Redis hear of what is changed beside them; this one has to change it itself.
+        is_alone = not services.settings.redis_url.get_secret_value()
+        self._operator = OperatorSocket(services) if is_alone else None
         services.recorder.start()
         services.relay.start()
 
@@ -140,6 +144,8 @@ class Server:
         if self._metrics_http is not None:
             self._metrics_http.stop()
             await self._metrics_http.close_all_connections()
+        if self._operator is not None:
+            await self._operator.aclose()
         await self._services.relay.aclose()
         await self._services.recorder.aclose()
         await self._services.aclose()

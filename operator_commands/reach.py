@@ -1,0 +1,93 @@
+"""Whom a command asks: the running server where nobody else may change an order, else the stores themselves."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import IO, Any, Final, TypeVar
+
+import click
+import httpx
+from msgspec import json
+
+from handlers.operator import Answer, Asked, Refusal, carry_out
+from handlers.operator_socket import SOCKET_FILE
+from server.bootstrap import SQLITE_FILE, build
+from server.errors import ConfigError
+from settings import Settings, load_settings
+
+# Queries one attempt after the other, each as long as WeChat may take.
+ANSWER_S: Final = 300
+
+# Completes settings with a merchant for as long as a command runs.
+Complete = Callable[[Settings], AbstractAsyncContextManager[Settings]]
+
+_answer: Final[json.Decoder[Answer]] = json.Decoder(Answer)
+
+T = TypeVar("T", bound=Answer)
+
+data_dir_option = click.option("--data-dir", type=click.Path(path_type=Path), help="The server's folder (DATA_DIR).")
+
+
+class NothingDone(click.ClickException):
+    """Ends the program with this sentence and exit code 1."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"Nothing was done: {self.message}.", file=file, err=True)
+
+
+class Desk:
+    """Where one command takes its question; made by the group, handed to its commands."""
+
+    def __init__(self, complete: Complete, data_dir: Path | None) -> None:
+        self._complete = complete
+        self._overrides = {} if data_dir is None else {"data_dir": data_dir}
+
+    def ask(self, asked: Asked, kind: type[T]) -> T:
+        """
+        Return the answer, of this kind.
+
+        Raises:
+            NothingDone: It was refused, or nobody could be asked.
+        """
+        try:
+            answer = asyncio.run(_reach(asked, load_settings(**self._overrides), self._complete))
+        except ConfigError as error:
+            raise NothingDone(str(error)) from None
+        if isinstance(answer, kind):
+            return answer
+        raise NothingDone(answer.sentence if isinstance(answer, Refusal) else "the running daifu is another version")
+
+
+async def _reach(asked: Asked, settings: Settings, complete: Complete) -> Answer:
+    # Processes that share Redis hear of what is changed beside them; one without it has to change it itself.
+    if not settings.redis_url.get_secret_value():
+        answer = await _ask_server(asked, settings.data_dir / SOCKET_FILE)
+        if answer is not None:
+            return answer
+    path = settings.data_dir / SQLITE_FILE
+    if not settings.mongodb_url.get_secret_value() and not path.exists():  # or an empty one would be made
+        raise ConfigError(f"{path} is not there: name the server's folder with --data-dir before the command")
+    async with complete(settings) as completed:
+        services = await build(completed)
+        try:
+            return await carry_out(asked, services)
+        finally:
+            await services.aclose()
+
+
+async def _ask_server(asked: Asked, path: Path) -> Answer | None:
+    """Return the running server's answer, None if none is running."""
+    transport = httpx.AsyncHTTPTransport(uds=str(path))
+    async with httpx.AsyncClient(transport=transport, timeout=ANSWER_S, trust_env=False) as http:
+        try:
+            answer = await http.post("http://daifu/", content=json.encode(asked))
+        except httpx.ConnectError:
+            return None
+        except httpx.HTTPError as error:
+            raise ConfigError(
+                f"the running daifu broke off ({type(error).__name__}): look what became of it"
+            ) from error
+    if answer.status_code != httpx.codes.OK:
+        raise ConfigError(f"the running daifu answered {answer.status_code}: its log says why")
+    return _answer.decode(answer.content)
