@@ -188,7 +188,7 @@ async def _for_a_command(settings: "Settings") -> AsyncIterator["Settings"]:
     """As `_with_merchant`; a simulator that runs already, beside processes that share MongoDB and Redis, is used."""
     import httpx
 
-    from handlers.process import configure_logs
+    from handlers.logs import configure_logs
 
     configure_logs(settings.log_format)
     if settings.needs_simulator:
