@@ -31,7 +31,7 @@ class H5Handler(PayerPage):
     def get(self) -> None:
         redirect_url = self.get_query_argument("redirect_url", "")
         try:
-            order = self.world.ledger.find(prepay_id=self.get_query_argument("prepay_id", "") or "-")
+            order = self.world.ledger.find(prepay_id=self.get_query_argument("prepay_id", ""))
             self._check(order, redirect_url)
             self.world.ledger.check_payable(order, order.openid)
         except PayRefused as refused:

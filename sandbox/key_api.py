@@ -1,15 +1,17 @@
 """The control API's door to all keys: what the merchant has to know, and what is changed in the merchant platform."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from sandbox.control import ControlError, ControlHandler
-from sandbox.keys import Keys
+from sandbox.keys import Keys, Mode
 from sandbox.merchant import KEY_CHARS, new_key
 
 _KEYS: Final = ("api_key", "api_v3_key")
-_MODES: Final = ("certificate", "public_key")
+# mode -> public_key_percent when it is not said.
+_ALL_OR_NONE: Final[Mapping[Mode, int]] = {"certificate": 0, "public_key": 100}
 _ALLOWED: Final = (*_KEYS, "platform", "public_key_percent", "certificate")
 
 
@@ -72,13 +74,12 @@ def _read_key(asked: dict[str, Any], name: str, keys: Keys) -> str:
     return key
 
 
-def _read_mode(asked: dict[str, Any], keys: Keys) -> tuple[Any, int]:
-    mode = asked.get("platform", keys.platform.mode)
-    if mode not in _MODES:
-        raise _bad(f"platform must be one of {', '.join(_MODES)}")
-    is_kept = "platform" not in asked
-    default = keys.platform.public_key_percent if is_kept else 100 * _MODES.index(mode)
-    percent = asked.get("public_key_percent", default)
+def _read_mode(asked: dict[str, Any], keys: Keys) -> tuple[Mode, int]:
+    mode: Mode = asked.get("platform", keys.platform.mode)
+    if mode not in tuple(_ALL_OR_NONE):
+        raise _bad(f"platform must be one of {', '.join(_ALL_OR_NONE)}")
+    unsaid = _ALL_OR_NONE[mode] if "platform" in asked else keys.platform.public_key_percent
+    percent = asked.get("public_key_percent", unsaid)
     if not isinstance(percent, int) or isinstance(percent, bool) or not 0 <= percent <= 100:
         raise _bad("public_key_percent must be a whole number from 0 to 100")
     return mode, percent

@@ -123,6 +123,7 @@ async def test_another_v3_key_seals_the_next_notify(rig: Rig, merchant: V3Mercha
         {"api_key": "short"},
         {"api_v3_key": 7},
         {"platform": "none"},
+        {"platform": ["certificate"]},
         {"public_key_percent": 101},
         {"public_key_percent": True},
         {"certificate": "old"},
