@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from wechatpy.pay import WeChatPay
 
 from sandbox import signing
 from tests.sandbox.rig import Fields, Rig
@@ -130,11 +131,6 @@ class TestH5:
 
 
 class TestApp:
-    @pytest.fixture
-    async def order(self, rig: Rig) -> Fields:
-        answer: Fields = await rig.order(trade_type="APP", openid="", appid=rig.merchant["open_appid"])
-        return answer
-
     def params(self, rig: Rig, prepay_id: str) -> Fields:
         return {
             "appid": rig.merchant["open_appid"],
@@ -148,12 +144,14 @@ class TestApp:
     async def sheet(self, rig: Rig, params: dict[str, Any], outcome: str = "ok") -> Any:
         return (await rig.http.post("/_sim/app", json={"params": params, "outcome": outcome})).json()
 
-    async def test_of_a_v2_order_checks_the_six_names(self, rig: Rig, order: Fields) -> None:
-        params = self.params(rig, order["prepay_id"])
-        sign = signing.sign(params, rig.merchant["api_key"], "HMAC-SHA256")
-        tampered = await self.sheet(rig, {**params, "sign": sign, "timestamp": "1795249455"})
-        cancelled = await self.sheet(rig, {**params, "sign": sign}, "cancel")
-        paid = await self.sheet(rig, {**params, "sign": sign})
+    async def test_of_a_v2_order_takes_what_an_independent_client_signs(self, rig: Rig) -> None:
+        peer = WeChatPay(rig.merchant["open_appid"], rig.merchant["api_key"], rig.merchant["mch_id"])
+        order = {"trade_type": "APP", "openid": "", "sign_type": "MD5", "appid": peer.appid}
+        params = peer.order.get_appapi_params((await rig.order(**order))["prepay_id"])
+        peer._http.close()
+        tampered = await self.sheet(rig, {**params, "timestamp": "1795249455"})
+        cancelled = await self.sheet(rig, params, "cancel")
+        paid = await self.sheet(rig, params)
 
         assert (tampered["errCode"], cancelled["errCode"], paid["errCode"]) == (-1, -2, 0)
         assert (await rig.query())["trade_state"] == "SUCCESS"
