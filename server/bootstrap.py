@@ -24,7 +24,8 @@ from server.usecases.effect_means import Means
 from server.usecases.forget_old import forget_old
 from server.usecases.record_notifies import NotifyRecorder
 from server.usecases.relay import Relay
-from server.wechat.client import Certificate, WeChatLoginClient, WeChatPayClient
+from server.wechat.client import WeChatLoginClient, WeChatPayClient
+from server.wechat.line import Certificate
 from server.wechat.v2_sign import Merchant, SignType
 from settings import Settings
 

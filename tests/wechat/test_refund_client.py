@@ -15,8 +15,9 @@ from server.domain.events import RefundProgressed, RefundState
 from server.errors import ConfigError, WeChatRefused, WeChatUnavailable
 from server.wechat import bills
 from server.wechat.bills import read_bill
-from server.wechat.client import Certificate, WeChatPayClient
+from server.wechat.client import WeChatPayClient
 from server.wechat.flat_xml import read_flat_xml
+from server.wechat.line import Certificate
 from tests.builders import refund_no
 from tests.wechat.authority import Authority
 from tests.wechat.bill_wire import BILL, PAID, on_the_wire
