@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from server.domain.effects import Effect, EffectKind, Effects, due_at_ms
-from server.domain.events import Evidence, Person, RefundReason, RefundState, TradeState, TradeType
+from server.domain.events import Evidence, PayApi, Person, RefundReason, RefundState, TradeState, TradeType
 from server.domain.money import Fen
 from server.errors import UnknownAttempt
 
@@ -61,6 +61,7 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     client_ip: str
     created_at_ms: int
     expires_at_ms: int
+    api: PayApi = PayApi.V2
     lease_until_ms: int = 0
     trade_state: TradeState = TradeState.NOTPAY
     transaction_id: str = ""

@@ -20,6 +20,22 @@ class TradeType(StrEnum):
     MWEB = "MWEB"
     APP = "APP"
 
+    @property
+    def binds_payer(self) -> bool:
+        """
+        Can only the friend who pressed pay use such an attempt?
+
+        A code or a link is paid by whoever opens it first, and in an app he has another openid.
+        """
+        return self in (TradeType.JSAPI, TradeType.MINIPROGRAM)
+
+
+class PayApi(StrEnum):
+    """Which of WeChat Pay's APIs an attempt goes by, from its order to its refund."""
+
+    V2 = "v2"
+    V3 = "v3"
+
 
 class TradeState(StrEnum):
     """What WeChat says of one payment attempt."""
@@ -74,6 +90,7 @@ class PaymentStarted(Struct, frozen=True, kw_only=True):
     trade_type: TradeType
     client_ip: str
     lease_ms: int
+    api: PayApi = PayApi.V2
 
 
 class LeaseReleased(Struct, frozen=True):

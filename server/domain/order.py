@@ -134,6 +134,7 @@ def _new_attempt(order: Order, event: PaymentStarted, share: int, now_ms: int) -
         share=share,
         trade_type=event.trade_type,
         client_ip=event.client_ip,
+        api=event.api,
         created_at_ms=now_ms,
         expires_at_ms=max(order.expires_at_ms, now_ms + SHORTEST_ATTEMPT_MS),
         lease_until_ms=_lease_end_ms(event.lease_ms, now_ms),
@@ -210,7 +211,7 @@ def _believe(order: Order, event: PaymentConfirmed) -> Payment | None:
             return None
     if event.amount != attempt.amount or event.fee_type != "CNY":
         raise AmountMismatch(event.out_trade_no, attempt.amount, event.amount, event.fee_type)
-    if event.openid and event.openid != attempt.payer.openid:
+    if attempt.trade_type.binds_payer and event.openid not in ("", attempt.payer.openid):
         raise PayerMismatch(event.out_trade_no)
     return replace(
         attempt,

@@ -12,6 +12,7 @@ from server.domain.events import (
     RefundReason,
     RefundState,
     TradeState,
+    TradeType,
 )
 from server.errors import AmountMismatch, OrderError, PayerMismatch, TransactionMismatch, UnknownAttempt
 from tests.builders import (
@@ -206,6 +207,16 @@ class TestRefusal:
 
     def test_a_source_that_does_not_name_the_payer_is_believed(self) -> None:
         assert after(an_order(), started(), paid(openid="")).state is OrderState.PAID
+
+    @pytest.mark.parametrize("trade_type", [TradeType.NATIVE, TradeType.MWEB, TradeType.APP])
+    def test_what_anybody_can_open_is_believed_of_anybody(self, trade_type: TradeType) -> None:
+        order = after(an_order(), started(trade_type=trade_type), paid(openid="openid-of-somebody-else"))
+
+        assert order.state is OrderState.PAID
+
+    def test_a_mini_programs_payment_is_bound_to_its_payer(self) -> None:
+        with pytest.raises(PayerMismatch):
+            after(an_order(), started(trade_type=TradeType.MINIPROGRAM), paid(openid="openid-of-somebody-else"))
 
 
 def test_a_payment_earns_its_reward_and_its_news_exactly_once() -> None:
