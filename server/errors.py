@@ -6,6 +6,7 @@ Every error daifu raises on purpose.
     │                         UnknownAttempt  AmountMismatch  PayerMismatch  TransactionMismatch  RefundTooLarge
     │                         IdempotencyMismatch
     ├── BadNotify             MalformedNotify  SignatureMismatch  MerchantMismatch        the peer's fault
+    │                         SignatureProbe  StaleNotify  UnknownSerial  SealBroken
     ├── WeChatError           WeChatUnavailable (retry)  WeChatRefused                    our call failed
     │                         NoBill  MalformedBill
     ├── LoginError            LoginRefused                                                the login has to be done again
@@ -182,6 +183,39 @@ class SignatureMismatch(BadNotify):
 
     def __str__(self) -> str:
         return "signature does not match"
+
+
+class SignatureProbe(SignatureMismatch):
+    """WeChat signed wrongly on purpose, to see whether anybody looks. Refused like any wrong signature."""
+
+
+class StaleNotify(BadNotify):
+    """Signed `age_s` seconds ago by our clock (below zero: ahead of it), which is more than is believed."""
+
+    def __init__(self, age_s: int) -> None:
+        super().__init__(age_s)
+        self.age_s = age_s
+
+    def __str__(self) -> str:
+        return f"signed {self.age_s} s ago"
+
+
+class UnknownSerial(BadNotify):
+    """Signed, it says, with a key of WeChat's that we do not have (yet)."""
+
+    def __init__(self, serial_no: str) -> None:
+        super().__init__(serial_no)
+        self.serial_no = serial_no
+
+    def __str__(self) -> str:
+        return f"no key {self.serial_no[:64]} of WeChat's"
+
+
+class SealBroken(BadNotify):
+    """No API v3 key of ours opens what is encrypted."""
+
+    def __str__(self) -> str:
+        return "no API v3 key opens it"
 
 
 class MerchantMismatch(BadNotify):

@@ -89,7 +89,7 @@ def read_bill(body: bytes) -> Bill:
         WeChatRefused: WeChat says no; somebody has to look at the request.
         MalformedBill: Anything that is not a bill whose sums agree.
     """
-    text = _decode(_unpack(body) if body.startswith(_GZIP) else body)
+    text = _decode(unpacked(body))
     if text.startswith("<"):
         raise _failure(text)
     lines = [line.removesuffix("\r") for line in text.split("\n")]
@@ -103,17 +103,25 @@ def read_bill(body: bytes) -> Bill:
     return Bill(tuple(map(_row, tables)))
 
 
-def _unpack(body: bytes) -> bytes:
+def unpacked(body: bytes) -> bytes:
+    """
+    Return the text of a bill, gzipped or plain.
+
+    Raises:
+        MalformedBill: It cannot be unpacked, or is too large.
+    """
+    if not body.startswith(_GZIP):
+        return body
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        unpacked = unpacker.decompress(body, MAX_BILL_BYTES + 1)
+        text = unpacker.decompress(body, MAX_BILL_BYTES + 1)
     except zlib.error:
         raise MalformedBill("gzip") from None
-    if len(unpacked) > MAX_BILL_BYTES:
+    if len(text) > MAX_BILL_BYTES:
         raise MalformedBill("too large")
     if not unpacker.eof or unpacker.unused_data:
         raise MalformedBill("gzip")
-    return unpacked
+    return text
 
 
 def _decode(data: bytes) -> str:

@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, TradeState
+from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid
 from server.errors import MalformedNotify, MerchantMismatch, SignatureMismatch, WeChatRefused, WeChatUnavailable
 from server.wechat.flat_xml import read_flat_xml
+from server.wechat.trade_states import PAID, UNPAID
 from server.wechat.v2_payment import paid_payment
 from server.wechat.v2_sign import Merchant, check_ours, verify
 
@@ -48,15 +49,6 @@ _AMBIGUOUS: Final = re.compile(
     r"system.?error|time.?out|retry|busy|frequen|系统|网络|繁忙|超时|稍后|重试|频", re.IGNORECASE
 )
 
-_TRADE_STATES: Final = {
-    "NOTPAY": TradeState.NOTPAY,
-    "ACCEPT": TradeState.NOTPAY,  # taken on, not debited yet
-    "USERPAYING": TradeState.USERPAYING,
-    "PAYERROR": TradeState.PAYERROR,
-    "CLOSED": TradeState.CLOSED,
-    "REVOKED": TradeState.CLOSED,  # cancelled: nobody can pay it any more
-}
-_PAID: Final = ("SUCCESS", "REFUND")  # a refunded payment was paid
 _PREPAY_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _WORD: Final = re.compile(r"[0-9A-Za-z_]{1,40}")
 
@@ -110,9 +102,9 @@ def query_result(
     if fields.get("out_trade_no") != out_trade_no:
         raise WeChatUnavailable("orderquery", "out_trade_no")
     state = fields.get("trade_state", "")
-    if state in _TRADE_STATES:
-        return PaymentUnpaid(out_trade_no, _TRADE_STATES[state])
-    if state not in _PAID:
+    if state in UNPAID:
+        return PaymentUnpaid(out_trade_no, UNPAID[state])
+    if state not in PAID:
         raise WeChatUnavailable("orderquery", "trade_state")
     try:
         return paid_payment(fields, evidence)

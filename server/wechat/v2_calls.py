@@ -7,20 +7,14 @@ in an order call except `nonce_str` and `sign` comes from the stored order and a
 Source: WeChat Pay API v2, "unified order", "query order", "close order", "JSAPI payment".
 """
 
-import re
 from collections.abc import Mapping
-from typing import Final
 
 import xmltodict
 
 from server.domain.document import Order, Payment
 from server.wechat.beijing import to_beijing
 from server.wechat.v2_sign import Merchant, sign
-
-MAX_GOODS_BYTES: Final = 127
-
-# Blanks of every kind, and what XML 1.0 cannot hold: WeChat would refuse the document, or sign another value than we.
-_BLANK_OR_ILLEGAL: Final = re.compile(r"[\s\x00-\x1f\ud800-\udfff\ufffe\uffff]+")
+from server.wechat.wording import goods_text
 
 
 def unifiedorder(order: Order, payment: Payment, merchant: Merchant, *, nonce: str) -> bytes:
@@ -62,12 +56,6 @@ def jsapi_params(prepay_id: str, merchant: Merchant, *, now_s: int, nonce: str) 
         "signType": str(merchant.sign_type),
     }
     return params | {"paySign": sign(params, merchant.api_keys[0], merchant.sign_type)}
-
-
-def goods_text(title: str) -> str:
-    """Return what the payer reads in WeChat's cashier: at most 127 bytes of UTF-8, cut between characters."""
-    text = "代付-" + _BLANK_OR_ILLEGAL.sub(" ", title).strip()
-    return text.encode()[:MAX_GOODS_BYTES].decode(errors="ignore")
 
 
 def to_xml(params: Mapping[str, str]) -> bytes:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from server.domain.document import Payment, Refund
-from server.domain.events import RefundProgressed, RefundReason, RefundState
+from server.domain.events import RefundProgressed, RefundState
 from server.domain.money import Fen
 from server.errors import MalformedNotify, SignatureMismatch, WeChatUnavailable
 from server.wechat import v2_answers
@@ -25,6 +25,7 @@ from server.wechat.flat_xml import read_flat_xml
 from server.wechat.v2_calls import signed_request
 from server.wechat.v2_fields import checked, fen
 from server.wechat.v2_sign import Merchant, check_ours
+from server.wechat.wording import REFUND_TEXT
 
 # Every other code leaves the outcome unknown, among them ORDER_NOT_READY and INVALID_REQ_TOO_MUCH: later, the same call
 # may work. ERROR is a no with the reason in words; it can also mean that the money has gone back already.
@@ -37,13 +38,6 @@ REFUSALS: Final = v2_answers.REFUSALS | {
     "USER_ACCOUNT_ABNORMAL",
 }
 
-# What the payer reads beside his money; at most 80 bytes.
-_REFUND_DESC: Final = {
-    RefundReason.SECOND_MONEY: "这一份已由其他好友付款，款项原路退回",
-    RefundReason.LATE_MONEY: "订单已关闭，款项原路退回",
-    RefundReason.ORDER_CLOSED: "代付未完成，款项原路退回",
-    RefundReason.ASKED: "代付退款",
-}
 _STATES: Final = {
     "PROCESSING": RefundState.PROCESSING,
     "SUCCESS": RefundState.SUCCESS,
@@ -81,7 +75,7 @@ def refund(payment: Payment, refund: Refund, merchant: Merchant, *, nonce: str) 
         "total_fee": str(payment.amount),
         "refund_fee": str(refund.amount),
         "refund_fee_type": "CNY",
-        "refund_desc": _REFUND_DESC[refund.reason],
+        "refund_desc": REFUND_TEXT[refund.reason],
         "notify_url": merchant.refund_notify_url,
     }
     return signed_request(params, merchant, nonce)

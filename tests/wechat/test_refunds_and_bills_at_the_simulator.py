@@ -25,9 +25,9 @@ from server.domain.events import (
 from server.domain.money import Fen
 from server.errors import NoBill, WeChatRefused
 from server.wechat.client import WeChatPayClient
-from server.wechat.v2_calls import goods_text
 from server.wechat.v2_refunds import RefundNotice, parse_refund_notify
 from server.wechat.v2_sign import Merchant
+from server.wechat.wording import goods_text
 from tests.builders import after, an_order, refund_asked, refund_no
 from tests.wechat.wechat_peer import DEADLINE_S, Peer, a_peer
 

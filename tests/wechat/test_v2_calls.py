@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from server.domain.document import Order, Payment
 from server.wechat.flat_xml import read_flat_xml
-from server.wechat.v2_calls import closeorder, goods_text, jsapi_params, orderquery, to_xml, unifiedorder
+from server.wechat.v2_calls import closeorder, jsapi_params, orderquery, to_xml, unifiedorder
 from server.wechat.v2_sign import SignType, verify
+from server.wechat.wording import goods_text
 from tests.builders import after, an_order, attempt_no, started
 from tests.wechat.wechat_wire import OTHER_KEY, a_merchant, signature
 
