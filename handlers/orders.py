@@ -1,17 +1,14 @@
 """Orders: place one, list mine, read one, close one."""
 
-import asyncio
-import io
 import secrets
-from functools import lru_cache
 from typing import Final
 
-import segno
 from msgspec import Struct
 from ulid import ULID
 
 from handlers.auth import WATCH_TTL_S
 from handlers.base import BaseHandler, checked_order_id, is_order_id
+from handlers.qr import QR_TYPES, qr_code
 from handlers.requests import (
     MAX_NOTE,
     MAX_SHARES,
@@ -136,16 +133,9 @@ class ShareCodeHandler(BaseHandler):
     async def get(self, order_id: str) -> None:
         self.session()
         link = f"{self.services.settings.origin}/pay/{checked_order_id(order_id)}"
-        self.set_header("Content-Type", "image/svg+xml; charset=utf-8")
+        self.set_header("Content-Type", QR_TYPES["svg"])
         self.set_header("Cache-Control", "private, max-age=86400")
-        self.finish(await asyncio.to_thread(_svg, link))  # 30 ms of arithmetic
-
-
-@lru_cache(maxsize=1024)
-def _svg(link: str) -> bytes:
-    image = io.BytesIO()
-    segno.make(link, error="m").save(image, kind="svg", xmldecl=False, scale=4, border=2, light="#fff")
-    return image.getvalue()
+        self.finish(await qr_code(link, "svg"))
 
 
 def new_order_id(now_ms: int) -> str:

@@ -5,13 +5,15 @@ import secrets
 from msgspec import Struct
 
 from handlers.base import BaseHandler, checked_order_id
+from handlers.qr import QR_TYPES, qr_code
 from handlers.requests import Nothing, StartPayment, read_json
 from server.domain.document import Order, Payment, find_attempt, order_id_of
-from server.domain.events import PaymentStarted, TradeState
+from server.domain.events import PayApi, PaymentStarted, TradeState
 from server.domain.money import Fen
 from server.domain.public_order import PublicOrder, public_order
 from server.errors import OrderNotFound
 from server.usecases.confirm_payment import confirm_payment, release_payment
+from server.usecases.prepay import code_of
 from server.usecases.start_payment import start_payment
 
 
@@ -28,10 +30,13 @@ class OwnPayment(Struct, frozen=True, kw_only=True):
 
 
 class Started(Struct, frozen=True):
-    """`params` go to WeChat's client as they are."""
+    """
+    `params` go to WeChat's client as they are; for NATIVE they are the code to show, for MWEB the link to open, each
+    with the moment it ends.
+    """
 
     payment: OwnPayment
-    params: dict[str, str]
+    params: dict[str, str | int]
     order: PublicOrder
 
 
@@ -53,9 +58,10 @@ class PaymentsHandler(BaseHandler):
             checked_order_id(order_id),
             PaymentStarted(
                 payer=payer,
-                trade_type=asked.supported,
+                trade_type=asked.wanted(services.gateway.trade_types),
                 client_ip=self.client_ip,
                 lease_ms=services.settings.pay_lease_s * 1000,
+                api=PayApi(services.settings.wechat_api),
             ),
             store=services.store,
             bus=services.bus,
@@ -64,7 +70,11 @@ class PaymentsHandler(BaseHandler):
             clock=services.clock,
         )
         params = services.gateway.client_params(
-            started.prepay_id, now_s=services.clock.now_ms() // 1000, nonce=secrets.token_hex(16)
+            started.payment,
+            started.prepaid,
+            return_url=f"{services.settings.origin}/pay/{order_id}",
+            now_s=services.clock.now_ms() // 1000,
+            nonce=secrets.token_hex(16),
         )
         view = public_order(started.order, payer.openid)
         self.answer(Started(_own(started.payment), params, view), status=201)
@@ -106,6 +116,24 @@ class CancelHandler(BaseHandler):
             clock=services.clock,
         )
         self.answer(_confirmed(order, out_trade_no, openid))
+
+
+class PaymentCodeHandler(BaseHandler):
+    """/api/orders/<id>/payments/<out_trade_no>/qr.svg and qr.png: a NATIVE attempt's code, to scan with WeChat."""
+
+    async def get(self, order_id: str, out_trade_no: str, kind: str) -> None:
+        openid = self.session().person.openid
+        services = self.services
+        code = await code_of(
+            _belonging(out_trade_no, order_id),
+            openid,
+            store=services.store,
+            cache=services.cache,
+            gateway=services.gateway,
+            clock=services.clock,
+        )
+        self.set_header("Content-Type", QR_TYPES[kind])
+        self.finish(await qr_code(code.code_url, kind))
 
 
 def _belonging(out_trade_no: str, order_id: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import re
 import unicodedata
+from collections.abc import Collection
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
@@ -42,15 +43,16 @@ class StartPayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     trade_type: str
 
-    @property
-    def supported(self) -> TradeType:
+    def wanted(self, offered: Collection[TradeType]) -> TradeType:
         """
         Raises:
-            BadRequest: The trade type is not one of ours.
+            BadRequest: There is no such trade type, or this merchant does not offer it.
         """
-        if self.trade_type != TradeType.JSAPI:
+        if self.trade_type not in list(TradeType):
             raise BadRequest("trade_type", "unsupported")
-        return TradeType.JSAPI
+        if self.trade_type not in offered:
+            raise BadRequest("trade_type", "not_offered", offered=", ".join(sorted(offered)))
+        return TradeType(self.trade_type)
 
 
 class Nothing(Struct, frozen=True, forbid_unknown_fields=True):

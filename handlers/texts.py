@@ -81,6 +81,10 @@ REASONS: Final[dict[str, dict[Language, str]]] = {
     "max_length": {"zh-CN": "不能超过 {limit} 个字符", "en": "must have at most {limit} characters"},
     "min": {"zh-CN": "不能小于 {limit}", "en": "must be at least {limit}"},
     "missing": {"zh-CN": "缺少", "en": "is missing"},
+    "not_offered": {
+        "zh-CN": "商户没有开通这种支付方式（可用：{offered}）",
+        "en": "is not offered here; offered: {offered}",
+    },
     "not_a_cursor": {"zh-CN": "不是有效的订单号", "en": "is not an order id"},
     "shares_sum": {"zh-CN": "各份之和必须等于 amount", "en": "must add up to amount"},
     "shares_too_many": {"zh-CN": "每份至少 1 分", "en": "leaves less than 1 fen for each"},

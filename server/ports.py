@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from server.domain.bill import Bill
 from server.domain.document import Order, Payment, Refund
-from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed
+from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed, TradeType
 from server.domain.notify import Notify, NotifyFilter
+from server.domain.prepaid import Prepaid
 from server.domain.rewards import Reward
 from server.domain.user import User
 
@@ -206,22 +207,28 @@ class Cache(Protocol):
 
 class PayGateway(Protocol):
     """
-    WeChat Pay for one merchant.
+    WeChat Pay for one merchant, over whichever of its APIs an attempt belongs to.
 
     Every method may raise WeChatUnavailable (outcome unknown: never a state, always a later query) and
-    WeChatRefused with WeChat's `err_code`.
+    WeChatRefused with WeChat's `err_code`, in API v2's spelling where both APIs have one.
     """
 
-    async def prepay(self, order: Order, payment: Payment) -> str:
+    @property
+    def trade_types(self) -> frozenset[TradeType]:
+        """How friends can pay this merchant."""
+        ...
+
+    async def prepay(self, order: Order, payment: Payment) -> Prepaid:
         """
-        Return the `prepay_id` for this attempt, valid two hours. Safe to repeat: the parameters are the attempt's own.
+        Return what opens the cashier for this attempt. Safe to repeat: the parameters are the attempt's own. When it
+        ends is for the caller to say, who knows the time.
 
         Raises:
             WeChatRefused: ORDERPAID, ORDERCLOSED, OUT_TRADE_NO_USED, INVALID_REQUEST, …
         """
         ...
 
-    async def query(self, out_trade_no: str, *, evidence: Evidence) -> PaymentConfirmed | PaymentUnpaid:
+    async def query(self, payment: Payment, *, evidence: Evidence) -> PaymentConfirmed | PaymentUnpaid:
         """
         Ask how this attempt stands. `evidence` is written into a confirmation.
 
@@ -230,7 +237,7 @@ class PayGateway(Protocol):
         """
         ...
 
-    async def close(self, out_trade_no: str) -> None:
+    async def close(self, payment: Payment) -> None:
         """
         Close this attempt, so that nobody can pay it any more; fine if it is closed already.
 
@@ -268,8 +275,13 @@ class PayGateway(Protocol):
         """
         ...
 
-    def client_params(self, prepay_id: str, *, now_s: int, nonce: str) -> dict[str, str]:
-        """Return what the page hands to WeixinJSBridge, signed."""
+    def client_params(
+        self, payment: Payment, prepaid: Prepaid, *, return_url: str, now_s: int, nonce: str
+    ) -> dict[str, str | int]:
+        """
+        Return what the friend's client hands to WeChat, by trade type: signed parameters for WeixinJSBridge, a
+        mini-program or an app; a code to show; or a link to open, from which the browser comes back to `return_url`.
+        """
         ...
 
     async def aclose(self) -> None: ...

@@ -6,11 +6,14 @@ The default order asks for one share of 100 fen; `NOW_MS` is when it was made, a
 
 from typing import Final
 
-from server.domain.document import Order, new_order
+from msgspec.structs import replace
+
+from server.domain.document import Order, Payment, new_order
 from server.domain.events import (
     Event,
     Evidence,
     LeaseReleased,
+    PayApi,
     PaymentConfirmed,
     PaymentStarted,
     PaymentUnpaid,
@@ -83,6 +86,12 @@ def started(
     client_ip: str = "203.0.113.7",
 ) -> PaymentStarted:
     return PaymentStarted(payer=a_person(payer), trade_type=trade_type, client_ip=client_ip, lease_ms=lease_ms)
+
+
+def an_attempt(trade_type: TradeType = TradeType.JSAPI, *, out_trade_no: str = "", api: PayApi = PayApi.V2) -> Payment:
+    """Return 小明's attempt at the default order."""
+    payment = after(an_order(), started(trade_type=trade_type)).payments[0]
+    return replace(payment, out_trade_no=out_trade_no or payment.out_trade_no, api=api)
 
 
 def released(number: int = 1) -> LeaseReleased:

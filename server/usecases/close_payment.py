@@ -20,15 +20,15 @@ async def close_payment(order: Order, effect: Effect, means: Means) -> Outcome:
     not_before_ms = payment.created_at_ms + CLOSE_NOT_BEFORE_S * 1000
     if means.clock.now_ms() < not_before_ms:
         return (EffectPostponed(key=effect.key, due_at_ms=not_before_ms, reason="young"),)
-    before = await ask(effect.about, means)
+    before = await ask(payment, means)
     if before is not None and is_final(before):
         return (before,)
     try:
-        await means.gateway.close(effect.about)
+        await means.gateway.close(payment)
     except WeChatRefused as refused:
         if refused.code not in ("ORDERPAID", "TRADE_STATE_ERROR"):
             raise
-        after = await ask(effect.about, means)
+        after = await ask(payment, means)
         return (after,) if after is not None and is_final(after) else (postponed(effect, refused.code, means),)
-    after = await ask(effect.about, means)
+    after = await ask(payment, means)
     return (after if isinstance(after, PaymentConfirmed) else PaymentUnpaid(effect.about, TradeState.CLOSED),)

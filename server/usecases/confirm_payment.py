@@ -1,6 +1,6 @@
 """The friend's page came back from the cashier: ask WeChat what really happened."""
 
-from server.domain.document import Order, find_attempt, order_id_of
+from server.domain.document import Order, Payment, find_attempt, order_id_of
 from server.domain.events import Evidence, LeaseReleased, PaymentConfirmed
 from server.errors import OrderNotFound, UnknownAttempt, WeChatRefused
 from server.ports import Bus, Clock, PayGateway, Store
@@ -19,9 +19,10 @@ async def confirm_payment(
         WeChatUnavailable: Still unknown; ask again.
     """
     order = await _order_with_own_attempt(out_trade_no, openid, store)
-    if find_attempt(order, out_trade_no).is_paid:
+    payment = find_attempt(order, out_trade_no)
+    if payment.is_paid:
         return order
-    return await ask_wechat(out_trade_no, Evidence.RETURN, store=store, bus=bus, gateway=gateway, clock=clock)
+    return await ask_wechat(payment, Evidence.RETURN, store=store, bus=bus, gateway=gateway, clock=clock)
 
 
 async def release_payment(out_trade_no: str, openid: str, *, store: Store, bus: Bus, clock: Clock) -> Order:
@@ -36,7 +37,7 @@ async def release_payment(out_trade_no: str, openid: str, *, store: Store, bus: 
 
 
 async def ask_wechat(
-    out_trade_no: str, evidence: Evidence, *, store: Store, bus: Bus, gateway: PayGateway, clock: Clock
+    payment: Payment, evidence: Evidence, *, store: Store, bus: Bus, gateway: PayGateway, clock: Clock
 ) -> Order:
     """
     Query one attempt and write down what WeChat says of it.
@@ -44,9 +45,9 @@ async def ask_wechat(
     Raises:
         WeChatUnavailable: Unknown; nothing was stored.
     """
-    order_id = order_id_of(out_trade_no)
+    order_id = order_id_of(payment.out_trade_no)
     try:
-        result = await gateway.query(out_trade_no, evidence=evidence)
+        result = await gateway.query(payment, evidence=evidence)
     except WeChatRefused as refused:
         if refused.code != "ORDERNOTEXIST":
             raise

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from server.domain.document import Order, find_attempt
+from server.domain.document import Order, Payment, find_attempt
 from server.domain.effects import Effect
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, TradeState
 from server.errors import WeChatRefused
@@ -15,9 +15,9 @@ UNHEARD_OF_FOR_MS: Final = 3600 * 1000
 async def query_payment(order: Order, effect: Effect, means: Means) -> Outcome:
     """Ask, and ask again by the ladder until the attempt is paid, closed, or never came to be."""
     out_trade_no = effect.about
-    result = await ask(out_trade_no, means)
+    payment = find_attempt(order, out_trade_no)
+    result = await ask(payment, means)
     if result is None:
-        payment = find_attempt(order, out_trade_no)
         if means.clock.now_ms() >= payment.expires_at_ms + UNHEARD_OF_FOR_MS:
             return (PaymentUnpaid(out_trade_no, TradeState.CLOSED),)
         return (postponed(effect, "ORDERNOTEXIST", means),)
@@ -26,7 +26,7 @@ async def query_payment(order: Order, effect: Effect, means: Means) -> Outcome:
     return (result, postponed(effect, _state_of(result), means))
 
 
-async def ask(out_trade_no: str, means: Means) -> PaymentConfirmed | PaymentUnpaid | None:
+async def ask(payment: Payment, means: Means) -> PaymentConfirmed | PaymentUnpaid | None:
     """
     Return WeChat's word on this attempt, None if it never heard of it.
 
@@ -35,7 +35,7 @@ async def ask(out_trade_no: str, means: Means) -> PaymentConfirmed | PaymentUnpa
     """
     await means.pace.turn("orderquery")
     try:
-        return await means.gateway.query(out_trade_no, evidence=Evidence.QUERY)
+        return await means.gateway.query(payment, evidence=Evidence.QUERY)
     except WeChatRefused as refused:
         if refused.code != "ORDERNOTEXIST":
             raise

@@ -6,13 +6,12 @@ from msgspec import Struct
 
 from server.domain.document import Order, Payment, open_attempt_of
 from server.domain.events import Evidence, LeaseReleased, PaymentStarted, PaymentUnpaid, TradeState
+from server.domain.prepaid import Prepaid
 from server.errors import OrderNotPayable, WeChatError, WeChatRefused
 from server.ports import Bus, Cache, Clock, PayGateway, Store
 from server.usecases.change_order import change_order
 from server.usecases.confirm_payment import ask_wechat
-
-# A prepay_id works for two hours; after ten minutes a fresh one costs one call and cannot have gone stale on us.
-PREPAY_TTL_S: Final = 600
+from server.usecases.prepay import prepay
 
 # WeChat's words for "this number can never be paid again": the friend needs a new one.
 _SPENT: Final = frozenset({"ORDERCLOSED"})
@@ -23,7 +22,7 @@ _PERHAPS_PAID: Final = frozenset({"ORDERPAID", "OUT_TRADE_NO_USED"})
 class StartedPayment(Struct, frozen=True):
     order: Order
     payment: Payment
-    prepay_id: str
+    prepaid: Prepaid
 
 
 async def start_payment(
@@ -52,13 +51,12 @@ async def start_payment(
         if payment is None:  # paid or closed by somebody in the meantime
             continue
         try:
-            return StartedPayment(order, payment, await _prepay_id(order, payment, cache=cache, gateway=gateway))
+            given = await prepay(order, payment, cache=cache, gateway=gateway, clock=clock)
+            return StartedPayment(order, payment, given)
         except WeChatError as error:
             code = error.code if isinstance(error, WeChatRefused) else ""
             if code in _PERHAPS_PAID:
-                await ask_wechat(
-                    payment.out_trade_no, Evidence.QUERY, store=store, bus=bus, gateway=gateway, clock=clock
-                )
+                await ask_wechat(payment, Evidence.QUERY, store=store, bus=bus, gateway=gateway, clock=clock)
                 continue
             # Without a prepay nobody can be paying: others need not wait for him.
             spent = PaymentUnpaid(payment.out_trade_no, TradeState.CLOSED)
@@ -68,12 +66,3 @@ async def start_payment(
                 raise
     order = await store.get(order_id)
     raise OrderNotPayable(order_id, order.state)
-
-
-async def _prepay_id(order: Order, payment: Payment, *, cache: Cache, gateway: PayGateway) -> str:
-    key = f"prepay:{payment.out_trade_no}"
-    prepay_id = await cache.get(key)
-    if prepay_id is None:
-        prepay_id = await gateway.prepay(order, payment)
-        await cache.put(key, prepay_id, ttl_s=PREPAY_TTL_S)
-    return prepay_id

@@ -14,10 +14,12 @@ from typing import Final
 from server.domain.bill import Bill
 from server.domain.document import Order, Payment, Refund
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed, TradeType
+from server.domain.prepaid import Prepaid
 from server.errors import WeChatRefused
 from server.ports import WeChatUser
 from server.wechat import bills, official, v2_answers, v2_calls, v2_refunds
 from server.wechat.line import TOTAL_TIMEOUT_S, Certificate, Line
+from server.wechat.scenes import unsigned_params
 from server.wechat.v2_sign import Merchant
 
 BILL_TIMEOUT_S: Final = 60.0
@@ -27,12 +29,10 @@ _CLOSED: Final = ("ORDERCLOSED", "ORDERNOTEXIST")  # nobody can pay it: what clo
 
 class WeChatPayClient:
     """
-    Fills `ports.PayGateway` over API v2 for payments inside WeChat (`JSAPI`), and fetches bills.
+    Fills `ports.PayGateway` over API v2, and fetches bills.
 
-    `base_urls` are WeChat's main host and its backups. All calls may be repeated with the same parameters, so one
-    that could not connect is tried on the next host, and that host is kept for as long as it answers.
-    Refunds go over connections of their own, which present `certificate`; without one they are possible only where
-    there is no TLS, that is with the simulated WeChat.
+    `base_urls` are WeChat's main host and its backups. Refunds go over connections of their own, which present
+    `certificate`; without one they are possible only where there is no TLS, that is with the simulated WeChat.
 
     Raises:
         ConfigError: The files of `certificate` are not usable.
@@ -52,19 +52,21 @@ class WeChatPayClient:
         self._refund_line = self._line if certificate is None else Line(base_urls, total_s, certificate=certificate)
         self._may_refund = certificate is not None or all(url.startswith("http:") for url in base_urls)
 
-    async def prepay(self, order: Order, payment: Payment) -> str:
-        if payment.trade_type is not TradeType.JSAPI:
-            raise WeChatRefused("unifiedorder", "TRADE_TYPE", f"{payment.trade_type} is not offered")
+    @property
+    def trade_types(self) -> frozenset[TradeType]:
+        return self._merchant.trade_types
+
+    async def prepay(self, order: Order, payment: Payment) -> Prepaid:
         request = v2_calls.unifiedorder(order, payment, self._merchant, nonce=_nonce())
-        return v2_answers.prepay_id(await self._call("unifiedorder", request))
+        return v2_answers.prepaid(await self._call("unifiedorder", request), payment.trade_type)
 
-    async def query(self, out_trade_no: str, *, evidence: Evidence) -> PaymentConfirmed | PaymentUnpaid:
-        request = v2_calls.orderquery(out_trade_no, self._merchant, nonce=_nonce())
+    async def query(self, payment: Payment, *, evidence: Evidence) -> PaymentConfirmed | PaymentUnpaid:
+        request = v2_calls.orderquery(payment, self._merchant, nonce=_nonce())
         fields = await self._call("orderquery", request)
-        return v2_answers.query_result(fields, out_trade_no=out_trade_no, evidence=evidence)
+        return v2_answers.query_result(fields, out_trade_no=payment.out_trade_no, evidence=evidence)
 
-    async def close(self, out_trade_no: str) -> None:
-        request = v2_calls.closeorder(out_trade_no, self._merchant, nonce=_nonce())
+    async def close(self, payment: Payment) -> None:
+        request = v2_calls.closeorder(payment, self._merchant, nonce=_nonce())
         try:
             await self._call("closeorder", request)
         except WeChatRefused as exc:
@@ -80,7 +82,7 @@ class WeChatPayClient:
         return v2_refunds.accepted(fields, payment, refund)
 
     async def query_refund(self, payment: Payment, refund: Refund) -> RefundProgressed:
-        request = v2_refunds.refundquery(refund.out_refund_no, self._merchant, nonce=_nonce())
+        request = v2_refunds.refundquery(payment, refund, self._merchant, nonce=_nonce())
         fields = await self._call("refundquery", request, refusals=v2_refunds.REFUSALS)
         return v2_refunds.query_result(fields, payment, refund)
 
@@ -94,8 +96,14 @@ class WeChatPayClient:
             await line.aclose()
         return await asyncio.to_thread(bills.read_bill, answer)  # seconds of work if it is large
 
-    def client_params(self, prepay_id: str, *, now_s: int, nonce: str) -> dict[str, str]:
-        return v2_calls.jsapi_params(prepay_id, self._merchant, now_s=now_s, nonce=nonce)
+    def client_params(
+        self, payment: Payment, prepaid: Prepaid, *, return_url: str, now_s: int, nonce: str
+    ) -> dict[str, str | int]:
+        if unsigned := unsigned_params(prepaid, return_url=return_url):
+            return unsigned
+        appid = self._merchant.appid_of(payment.trade_type)
+        sign = v2_calls.app_params if payment.trade_type is TradeType.APP else v2_calls.jsapi_params
+        return {**sign(appid, prepaid.prepay_id, self._merchant, now_s=now_s, nonce=nonce)}
 
     async def aclose(self) -> None:
         await self._refund_line.aclose()

@@ -23,8 +23,6 @@ REPLY_SUCCESS: Final = (
     b"<xml><return_code><![CDATA[SUCCESS]]></return_code><return_msg><![CDATA[OK]]></return_msg></xml>"
 )
 
-_TRADE_TYPES: Final = ("JSAPI",)  # what we order; money paid in another way is none of ours
-
 # The fields that decide something here. Names and values are signed as one string, in which a value such as
 # "CFT&total_fee=1" reads like a field of its own.
 _DECIDING_FIELD_INSIDE: Final = re.compile(
@@ -58,8 +56,8 @@ def parse_notify(headers: Mapping[str, str], body: bytes, merchant: Merchant) ->
     if _says_fail(fields, "result_code"):
         return NotPaid("result_code")
     check_ours(fields, merchant)
-    if fields.get("trade_type") not in _TRADE_TYPES:
-        raise MerchantMismatch("trade_type")
+    if not merchant.takes(fields.get("trade_type", ""), appid=fields["appid"]):
+        raise MerchantMismatch("trade_type")  # money paid in a way we do not order is none of ours
     return paid_payment(fields, Evidence.NOTIFY)
 
 

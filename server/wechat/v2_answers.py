@@ -11,8 +11,12 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid
+from msgspec.structs import replace
+
+from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, TradeType
+from server.domain.prepaid import Prepaid
 from server.errors import MalformedNotify, MerchantMismatch, SignatureMismatch, WeChatRefused, WeChatUnavailable
+from server.wechat.account import wire_trade_type
 from server.wechat.flat_xml import read_flat_xml
 from server.wechat.trade_states import PAID, UNPAID
 from server.wechat.v2_payment import paid_payment
@@ -50,6 +54,10 @@ _AMBIGUOUS: Final = re.compile(
 )
 
 _PREPAY_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_GIVEN: Final = {
+    TradeType.NATIVE: ("code_url", re.compile(r"weixin://[!-~]{1,500}")),
+    TradeType.MWEB: ("mweb_url", re.compile(r"https?://[!-~]{1,500}")),
+}
 _WORD: Final = re.compile(r"[0-9A-Za-z_]{1,40}")
 
 
@@ -77,17 +85,18 @@ def read_answer(call: str, body: bytes, merchant: Merchant, *, refusals: frozens
     return fields
 
 
-def prepay_id(fields: Mapping[str, str]) -> str:
+def prepaid(fields: Mapping[str, str], trade_type: TradeType) -> Prepaid:
     """
-    Return the prepay of a `unifiedorder` answer.
+    Return what a `unifiedorder` answer gives for an attempt of this trade type.
 
     Raises:
-        WeChatUnavailable: It holds none that could be handed to a page.
+        WeChatUnavailable: Nothing that could be handed to a client.
     """
-    value = fields.get("prepay_id", "")
-    if fields.get("trade_type") != "JSAPI" or not _PREPAY_ID.fullmatch(value):
-        raise WeChatUnavailable("unifiedorder", "prepay_id")
-    return value
+    name, form = _GIVEN.get(trade_type, ("prepay_id", _PREPAY_ID))
+    value = fields.get(name, "")
+    if fields.get("trade_type") != wire_trade_type(trade_type) or not form.fullmatch(value):
+        raise WeChatUnavailable("unifiedorder", name)
+    return replace(Prepaid(), **{name: value})
 
 
 def query_result(

@@ -68,7 +68,7 @@ class RefundNotice:
 def refund(payment: Payment, refund: Refund, merchant: Merchant, *, nonce: str) -> bytes:
     """Return the call that pays this refund; it needs the client certificate."""
     params = {
-        "appid": merchant.appid,
+        "appid": merchant.appid_of(payment.trade_type),
         "mch_id": merchant.mch_id,
         "transaction_id": payment.transaction_id,
         "out_refund_no": refund.out_refund_no,
@@ -81,9 +81,13 @@ def refund(payment: Payment, refund: Refund, merchant: Merchant, *, nonce: str) 
     return signed_request(params, merchant, nonce)
 
 
-def refundquery(out_refund_no: str, merchant: Merchant, *, nonce: str) -> bytes:
+def refundquery(payment: Payment, refund: Refund, merchant: Merchant, *, nonce: str) -> bytes:
     """Return the call that asks how this refund stands."""
-    params = {"appid": merchant.appid, "mch_id": merchant.mch_id, "out_refund_no": out_refund_no}
+    params = {
+        "appid": merchant.appid_of(payment.trade_type),
+        "mch_id": merchant.mch_id,
+        "out_refund_no": refund.out_refund_no,
+    }
     return signed_request(params, merchant, nonce)
 
 

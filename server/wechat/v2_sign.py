@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from server.errors import ConfigError, MerchantMismatch, SignatureMismatch
+from server.wechat.account import Account
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{32}")
 _SIGN: Final = re.compile(r"[0-9A-F]{32}(?:[0-9A-F]{32})?")  # MD5 or HMAC-SHA256, in upper case
@@ -26,24 +27,21 @@ class SignType(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Merchant:
+class Merchant(Account):
     """
-    One merchant under one `appid`. The first of `api_keys` signs, all of them verify, so that a key can be changed.
+    One merchant at API v2. The first of `api_keys` signs, all of them verify, so that a key can be changed. Without
+    any nothing can be signed, and nothing is believed.
 
     Raises:
-        ConfigError: A key is not 32 printable ASCII characters, or there is none.
+        ConfigError: A key is not 32 printable ASCII characters.
     """
 
-    appid: str
-    mch_id: str
     api_keys: tuple[str, ...] = field(repr=False)
     notify_url: str
     refund_notify_url: str
     sign_type: SignType = SignType.HMAC_SHA256
 
     def __post_init__(self) -> None:
-        if not self.api_keys:
-            raise ConfigError("WeChat Pay needs at least one API key")
         for key in self.api_keys:
             check_key(key)
 
@@ -94,7 +92,7 @@ def check_ours(fields: Mapping[str, str], merchant: Merchant) -> None:
     Raises:
         MerchantMismatch: They name another `appid` or `mch_id`, or a `sub_mch_id`, which only service providers have.
     """
-    if fields.get("appid") != merchant.appid:
+    if fields.get("appid") not in merchant.appids:
         raise MerchantMismatch("appid")
     if fields.get("mch_id") != merchant.mch_id:
         raise MerchantMismatch("mch_id")

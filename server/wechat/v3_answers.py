@@ -95,7 +95,8 @@ def refusal(call: str, status: int, body: bytes, *, request_id: str) -> WeChatRe
         return WeChatUnavailable(call, error.code if _WORD.fullmatch(error.code) else f"http_{status}")
     if code == "INVALID_REQUEST":
         code = _DETAILS.get(request_id.rpartition("-")[2], code)
-    return WeChatRefused(call, _AT_CALL.get((call, code), code), error.message[:128])
+    message = f"{error.message[:128]} (Request-ID {request_id[:64]})"  # what WeChat's support asks for
+    return WeChatRefused(call, _AT_CALL.get((call, code), code), message)
 
 
 def unsigned_refusal(call: str, status: int) -> WeChatRefused | WeChatUnavailable:

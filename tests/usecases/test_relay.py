@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from server.domain.document import Order, OrderState, balance
+from server.domain.document import Order, OrderState, Payment, balance
 from server.domain.effects import UNATTENDED, EffectKind, due_effects
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundRequested
 from server.errors import StoreUnavailable
@@ -100,12 +100,12 @@ async def test_one_effect_that_hangs_or_breaks_keeps_no_other_order_waiting(
         await rig.pay(await rig.press(order_id))
 
     class Trouble(Through):
-        async def query(self, number: str, *, evidence: Evidence) -> PaymentConfirmed | PaymentUnpaid:
-            if number.startswith(hanging):
+        async def query(self, payment: Payment, *, evidence: Evidence) -> PaymentConfirmed | PaymentUnpaid:
+            if payment.out_trade_no.startswith(hanging):
                 await asyncio.Event().wait()
-            if number.startswith(broken):
+            if payment.out_trade_no.startswith(broken):
                 raise ZeroDivisionError
-            return await self.rig.gateway.query(number, evidence=evidence)
+            return await self.rig.gateway.query(payment, evidence=evidence)
 
     async with asyncio.timeout(10), rig.relay(Trouble(rig)) as relay:  # type: ignore[arg-type]
         await rig.advance(6)
@@ -125,8 +125,8 @@ async def test_an_answer_that_comes_after_the_notify_changes_nothing(rig: RelayR
     asked, told = asyncio.Event(), asyncio.Event()
 
     class Slow(Through):
-        async def query(self, number: str, *, evidence: Evidence) -> PaymentConfirmed | PaymentUnpaid:
-            result = await self.rig.gateway.query(number, evidence=evidence)  # NOTPAY
+        async def query(self, payment: Payment, *, evidence: Evidence) -> PaymentConfirmed | PaymentUnpaid:
+            result = await self.rig.gateway.query(payment, evidence=evidence)  # NOTPAY
             asked.set()
             await told.wait()
             return result
@@ -135,7 +135,7 @@ async def test_an_answer_that_comes_after_the_notify_changes_nothing(rig: RelayR
         await rig.advance(6)
         await asyncio.wait_for(asked.wait(), 10)
         await rig.pay(out_trade_no)
-        paid = await rig.gateway.query(out_trade_no, evidence=Evidence.NOTIFY)
+        paid = await rig.gateway.query((await rig.store.get(order_id)).payments[0], evidence=Evidence.NOTIFY)
         assert isinstance(paid, PaymentConfirmed)
         await rig.happen(order_id, paid)
         told.set()
@@ -150,10 +150,10 @@ async def test_what_runs_is_finished_before_the_relay_ends(rig: RelayRig) -> Non
     asked, end = asyncio.Event(), asyncio.Event()
 
     class Slow(Through):
-        async def query(self, number: str, *, evidence: Evidence) -> PaymentConfirmed | PaymentUnpaid:
+        async def query(self, payment: Payment, *, evidence: Evidence) -> PaymentConfirmed | PaymentUnpaid:
             asked.set()
             await end.wait()
-            return await self.rig.gateway.query(number, evidence=evidence)
+            return await self.rig.gateway.query(payment, evidence=evidence)
 
     async with rig.relay(Slow(rig)) as relay:  # type: ignore[arg-type]
         await rig.advance(6)

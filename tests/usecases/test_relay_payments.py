@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from server.domain.document import Order, OrderState, balance
+from server.domain.document import Order, OrderState, Payment, balance
 from server.domain.effects import QUERY_GAPS_S, EffectKind
 from server.domain.events import Evidence, OrderExpired, PaymentConfirmed, RefundState, TradeState
 from server.domain.money import Fen
@@ -178,9 +178,9 @@ async def test_a_close_that_wechat_refuses_because_it_is_paid_settles_the_paymen
         def __getattr__(self, name: str) -> object:
             return getattr(rig.gateway, name)
 
-        async def close(self, number: str) -> None:
-            await rig.pay(number)
-            await rig.gateway.close(number)
+        async def close(self, payment: Payment) -> None:
+            await rig.pay(payment.out_trade_no)
+            await rig.gateway.close(payment)
 
     async with rig.relay(PaidInBetween()):  # type: ignore[arg-type]
         rig.bell.set()
@@ -213,9 +213,9 @@ async def test_a_query_that_contradicts_the_order_waits_for_a_person_and_books_n
         def __getattr__(self, name: str) -> object:
             return getattr(rig.gateway, name)
 
-        async def query(self, number: str, *, evidence: Evidence) -> PaymentConfirmed:
+        async def query(self, payment: Payment, *, evidence: Evidence) -> PaymentConfirmed:
             return PaymentConfirmed(
-                out_trade_no=number,
+                out_trade_no=payment.out_trade_no,
                 transaction_id="1",
                 amount=Fen(99),
                 openid="",

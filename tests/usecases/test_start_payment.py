@@ -57,7 +57,7 @@ async def test_pressing_twice_gives_the_same_attempt_and_asks_wechat_once(
     first = await press(daifu, order_id, payer)
     second = await press(daifu, order_id, payer)
 
-    assert (second.payment.out_trade_no, second.prepay_id) == (first.payment.out_trade_no, first.prepay_id)
+    assert (second.payment.out_trade_no, second.prepaid) == (first.payment.out_trade_no, first.prepaid)
     assert await order_calls(wechat_control) == 1
 
 

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, TradeState, TradeType
+from server.domain.prepaid import Prepaid
 from server.errors import WeChatRefused, WeChatUnavailable
 from server.ports import PayGateway
 from server.wechat.client import WeChatPayClient
 from server.wechat.flat_xml import read_flat_xml
-from tests.builders import after, an_order, started
+from tests.builders import after, an_attempt, an_order, started
 from tests.wechat.wechat_peer import DEADLINE_S, Peer, a_peer, http
 from tests.wechat.wechat_wire import (
     ANSWER,
@@ -24,6 +25,8 @@ from tests.wechat.wechat_wire import (
     signed,
     to_wire,
 )
+
+ATTEMPT = an_attempt(out_trade_no=OUT_TRADE_NO)
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def a_closed_port() -> int:
 
 async def query(client: PayGateway) -> PaymentConfirmed | PaymentUnpaid:
     async with asyncio.timeout(DEADLINE_S):
-        return await client.query(OUT_TRADE_NO, evidence=Evidence.QUERY)
+        return await client.query(ATTEMPT, evidence=Evidence.QUERY)
 
 
 async def why_unknown(client: PayGateway) -> str:
@@ -71,8 +74,8 @@ class TestCalls:
         peer.replies = [http(an_answer(prepay_id="wx2016", trade_type="JSAPI"))]
         order = after(an_order(), started())
 
-        assert await client.prepay(order, order.payments[0]) == "wx2016"
-        assert await client.prepay(order, order.payments[0]) == "wx2016"
+        assert await client.prepay(order, order.payments[0]) == Prepaid(prepay_id="wx2016")
+        assert await client.prepay(order, order.payments[0]) == Prepaid(prepay_id="wx2016")
 
         first, second = (read_flat_xml(asked.body) for asked in peer.asked)
         assert {name for name in first if first[name] != second[name]} == {"nonce_str", "sign"}
@@ -82,9 +85,12 @@ class TestCalls:
         assert peer.asked[0].headers["user-agent"] == "daifu"
         assert peer.asked[0].headers["content-type"] == "text/xml; charset=utf-8"
 
-    async def test_prepay_is_offered_inside_wechat_only(self, peer: Peer, client: PayGateway) -> None:
-        order = after(an_order(), started(trade_type=TradeType.NATIVE))
+    async def test_prepay_without_an_appid_for_it_is_refused_and_not_asked_for(
+        self, peer: Peer, client: PayGateway
+    ) -> None:
+        order = after(an_order(), started(trade_type=TradeType.APP))
 
+        assert client.trade_types == {TradeType.JSAPI, TradeType.NATIVE, TradeType.MWEB}
         with pytest.raises(WeChatRefused):
             await client.prepay(order, order.payments[0])
         assert not peer.asked
@@ -101,7 +107,7 @@ class TestCalls:
     async def test_query_tells_how_the_attempt_stands(self, peer: Peer, client: PayGateway) -> None:
         peer.replies = [http(a_query_answer()), http(a_query_answer(trade_state="USERPAYING"))]
 
-        confirmed = await client.query(OUT_TRADE_NO, evidence=Evidence.RETURN)
+        confirmed = await client.query(ATTEMPT, evidence=Evidence.RETURN)
 
         assert isinstance(confirmed, PaymentConfirmed)
         assert confirmed.evidence is Evidence.RETURN
@@ -134,7 +140,7 @@ class TestCalls:
     ) -> None:
         peer.replies = [http(answer)]
 
-        await client.close(OUT_TRADE_NO)
+        await client.close(ATTEMPT)
 
         assert peer.asked[0].line == "POST /pay/closeorder HTTP/1.1"
 
@@ -142,21 +148,22 @@ class TestCalls:
         peer.replies = [http(an_answer(result_code="FAIL", err_code="ORDERPAID"))]
 
         with pytest.raises(WeChatRefused) as caught:
-            await client.close(OUT_TRADE_NO)
+            await client.close(ATTEMPT)
         assert caught.value.code == "ORDERPAID"
 
     async def test_close_does_not_take_an_unsigned_word_for_it(self, peer: Peer, client: PayGateway) -> None:
         peer.replies = [http(to_wire({"return_code": "FAIL", "return_msg": "ORDERCLOSED"}))]
 
         with pytest.raises(WeChatRefused):
-            await client.close(OUT_TRADE_NO)
+            await client.close(ATTEMPT)
 
     async def test_the_pages_parameters_are_signed(self, client: PayGateway) -> None:
-        params = client.client_params("wx2016", now_s=1774495197, nonce="n")
+        given = Prepaid(prepay_id="wx2016")
+        params = client.client_params(ATTEMPT, given, return_url="", now_s=1774495197, nonce="n")
 
         assert params["package"] == "prepay_id=wx2016"
         assert params["timeStamp"] == "1774495197"
-        assert params["paySign"] == signature({name: params[name] for name in params if name != "paySign"})
+        assert params["paySign"] == signature({name: str(value) for name, value in params.items() if name != "paySign"})
 
 
 BAD_ANSWERS = {

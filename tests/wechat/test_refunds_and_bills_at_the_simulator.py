@@ -73,7 +73,7 @@ async def order(client: WeChatPayClient, wechat_control: httpx.AsyncClient) -> O
     payment = order.payments[0]
     await client.prepay(order, payment)
     (await wechat_control.post("/_sim/pay", json={"out_trade_no": payment.out_trade_no})).raise_for_status()
-    confirmed = await client.query(payment.out_trade_no, evidence=Evidence.QUERY)
+    confirmed = await client.query(payment, evidence=Evidence.QUERY)
     assert isinstance(confirmed, PaymentConfirmed)
     return after(order, confirmed, refund_asked(1, 30), now_ms=now_ms)
 

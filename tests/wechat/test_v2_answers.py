@@ -1,9 +1,10 @@
 import pytest
 
-from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, TradeState
+from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, TradeState, TradeType
 from server.domain.money import Fen
+from server.domain.prepaid import Prepaid
 from server.errors import WeChatRefused, WeChatUnavailable
-from server.wechat.v2_answers import REFUSALS, prepay_id, query_result, read_answer
+from server.wechat.v2_answers import REFUSALS, prepaid, query_result, read_answer
 from tests.wechat.wechat_wire import (
     ANSWER,
     BEIJING_MS,
@@ -43,7 +44,7 @@ def test_the_published_answer_holds_its_prepay() -> None:
 
     fields = read_answer("unifiedorder", to_wire(answer), a_merchant())
 
-    assert prepay_id(fields) == "wx21162000123456abcdef0123456789abcd00"
+    assert prepaid(fields, TradeType.JSAPI) == Prepaid(prepay_id="wx21162000123456abcdef0123456789abcd00")
 
 
 class TestUnknownOutcome:
@@ -153,8 +154,32 @@ class TestRefusal:
 )
 def test_an_order_answer_without_a_usable_prepay_is_unknown(changes: dict[str, str]) -> None:
     with pytest.raises(WeChatUnavailable) as caught:
-        prepay_id(read(an_answer(**changes)))
+        prepaid(read(an_answer(**changes)), TradeType.JSAPI)
     assert caught.value.reason == "prepay_id"
+
+
+class TestGiven:
+    def test_a_code_is_given_for_native(self) -> None:
+        answer = read(an_answer(prepay_id="wx1", trade_type="NATIVE", code_url="weixin://wxpay/bizpayurl?pr=1"))
+
+        assert prepaid(answer, TradeType.NATIVE) == Prepaid(code_url="weixin://wxpay/bizpayurl?pr=1")
+
+    def test_a_link_is_given_for_h5(self) -> None:
+        link = "https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb?prepay_id=wx1&package=2"
+        answer = read(an_answer(prepay_id="wx1", trade_type="MWEB", mweb_url=link))
+
+        assert prepaid(answer, TradeType.MWEB) == Prepaid(mweb_url=link)
+
+    @pytest.mark.parametrize("url", ["", "javascript:alert(1)", "weixin://a b", "https://example.com"])
+    def test_no_code_but_wechats_own_is_handed_on(self, url: str) -> None:
+        with pytest.raises(WeChatUnavailable):
+            prepaid(read(an_answer(trade_type="NATIVE", code_url=url)), TradeType.NATIVE)
+
+    def test_a_mini_program_is_answered_as_jsapi_and_an_app_as_app(self) -> None:
+        given = Prepaid(prepay_id="wx1")
+
+        assert prepaid(read(an_answer(prepay_id="wx1", trade_type="JSAPI")), TradeType.MINIPROGRAM) == given
+        assert prepaid(read(an_answer(prepay_id="wx1", trade_type="APP")), TradeType.APP) == given
 
 
 class TestQuery:

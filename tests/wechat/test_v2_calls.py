@@ -11,21 +11,21 @@ from server.wechat.flat_xml import read_flat_xml
 from server.wechat.v2_calls import closeorder, jsapi_params, orderquery, to_xml, unifiedorder
 from server.wechat.v2_sign import SignType, verify
 from server.wechat.wording import goods_text
-from tests.builders import after, an_order, attempt_no, started
+from tests.builders import after, an_attempt, an_order, attempt_no, started
 from tests.wechat.wechat_wire import OTHER_KEY, a_merchant, signature
 
 NONCE = "5K8264ILTKCH16CQ2502SI8ZNMTM67VS"
 xml_text = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="\ufffe\uffff"))
 
 
-def an_attempt(title: str = "两张电影票") -> tuple[Order, Payment]:
+def begun(title: str = "两张电影票") -> tuple[Order, Payment]:
     order = after(an_order(title=title), started())
     return order, order.payments[0]
 
 
 @pytest.mark.parametrize("sign_type", SignType)
 def test_an_order_call_says_what_the_attempt_fixed_and_another_library_signs_it_alike(sign_type: SignType) -> None:
-    order, payment = an_attempt()
+    order, payment = begun()
 
     fields = read_flat_xml(unifiedorder(order, payment, a_merchant(sign_type=sign_type), nonce=NONCE))
 
@@ -49,7 +49,7 @@ def test_an_order_call_says_what_the_attempt_fixed_and_another_library_signs_it_
 
 
 def test_a_repeated_order_call_differs_in_nonce_and_signature_only() -> None:
-    order, payment = an_attempt()
+    order, payment = begun()
     later = replace(order, rev=order.rev + 5, expires_at_ms=order.expires_at_ms + 1)
 
     first = read_flat_xml(unifiedorder(order, payment, a_merchant(), nonce="a" * 32))
@@ -60,7 +60,7 @@ def test_a_repeated_order_call_differs_in_nonce_and_signature_only() -> None:
 
 @pytest.mark.parametrize("build", [orderquery, closeorder])
 def test_query_and_close_name_the_attempt(build: Callable[..., bytes]) -> None:
-    fields = read_flat_xml(build(attempt_no(), a_merchant(), nonce=NONCE))
+    fields = read_flat_xml(build(an_attempt(), a_merchant(), nonce=NONCE))
 
     verify(fields, a_merchant())
     del fields["sign"]
@@ -74,7 +74,7 @@ def test_query_and_close_name_the_attempt(build: Callable[..., bytes]) -> None:
 
 
 def test_the_first_key_signs() -> None:
-    fields = read_flat_xml(orderquery(attempt_no(), a_merchant(OTHER_KEY, "0" * 32), nonce=NONCE))
+    fields = read_flat_xml(orderquery(an_attempt(), a_merchant(OTHER_KEY, "0" * 32), nonce=NONCE))
 
     assert fields["sign"] == signature(fields, key=OTHER_KEY)
 
@@ -126,7 +126,7 @@ class TestJsapiParams:
             sign_type=SignType.MD5,
         )
         params = jsapi_params(
-            "wx2611334392677180ea59742b3744840000", merchant, now_s=1774495197, nonce="RIPb5Upk3ku7knU6"
+            merchant.appid, "wx2611334392677180ea59742b3744840000", merchant, now_s=1774495197, nonce="RIPb5Upk3ku7knU6"
         )
 
         assert params == {
@@ -143,7 +143,7 @@ class TestJsapiParams:
             appid="wx619a931576afe069", mch_id="1", api_keys=(OTHER_KEY,), notify_url="", refund_notify_url=""
         )
         params = jsapi_params(
-            "wx2611334392677180ea59742b3744840000", merchant, now_s=1774495197, nonce="RIPb5Upk3ku7knU6"
+            merchant.appid, "wx2611334392677180ea59742b3744840000", merchant, now_s=1774495197, nonce="RIPb5Upk3ku7knU6"
         )
 
         assert params["signType"] == "HMAC-SHA256"
@@ -158,6 +158,8 @@ class TestJsapiParams:
             refund_notify_url="",
             sign_type=SignType.MD5,
         )
-        params = jsapi_params("wx2017033010242291fcfe0db70013231072", merchant, now_s=1490840662, nonce=NONCE)
+        params = jsapi_params(
+            merchant.appid, "wx2017033010242291fcfe0db70013231072", merchant, now_s=1490840662, nonce=NONCE
+        )
 
         assert params["paySign"] == "22D9B4E54AB1950F51E0649E8810ACD6"

@@ -59,7 +59,8 @@ class TestRefundCall:
 
 
 def test_a_refund_query_names_the_refund() -> None:
-    fields = read_flat_xml(refundquery(refund_no(), a_merchant(), nonce=NONCE))
+    _, payment, owed = a_refund()
+    fields = read_flat_xml(refundquery(payment, owed, a_merchant(), nonce=NONCE))
 
     assert fields.pop("sign") == signature(fields)
     assert fields == {
