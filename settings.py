@@ -75,18 +75,29 @@ class Settings(BaseSettings):
         1_200, ge=0, description="Logins from one address a minute, many phones share one; 0 for no limit."
     )
 
-    wechat_api: Literal["v2"] = Field("v2", description="Which WeChat Pay API new orders use.")
+    wechat_api: Literal["v2", "v3"] = Field("v2", description="Which WeChat Pay API new payments use.")
     wechat_appid: str = Field("", description="The official account's appid.")
     wechat_app_secret: SecretStr = Field(SecretStr(""), description="The official account's AppSecret.")
+    wechat_miniprogram_appid: str = Field("", description="The mini-program's appid; without it none can pay.")
+    wechat_open_appid: str = Field("", description="The app's appid at the open platform; without it no app can pay.")
     wechat_mchid: str = Field("", description="The merchant number. Without it the simulated WeChat is used.")
     wechat_api_keys: Secrets = Field((), description="API v2 keys, 32 characters each.")
     wechat_sign_type: Literal["HMAC-SHA256", "MD5"] = Field(
         "HMAC-SHA256", description="Signature algorithm of API v2, for what is sent and for what is believed."
     )
     wechat_mch_cert_file: str = Field(
-        "", description="The merchant's API certificate, a PEM file; without it nothing can be refunded."
+        "", description="The merchant's API certificate, a PEM file; without it API v2 can refund nothing."
     )
-    wechat_mch_private_key_file: str = Field("", description="The private key of that certificate, a PEM file.")
+    wechat_mch_private_key_file: str = Field(
+        "", description="The private key of that certificate, a PEM file; it signs what API v3 is asked."
+    )
+    wechat_mch_serial: str = Field("", description="The serial number of that certificate, as API v3 wants it.")
+    wechat_api_v3_keys: Secrets = Field(
+        (), description="API v3 keys, 32 characters each; all open what WeChat encrypts."
+    )
+    wechat_public_keys: Words = Field(
+        (), description="WeChat Pay public keys for API v3, `PUB_KEY_ID_…=file` each; certificates are fetched."
+    )
     wechat_base_urls: Words = Field(
         ("https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"),
         description="Hosts of WeChat Pay; the next one is tried when one does not answer.",
@@ -108,7 +119,14 @@ class Settings(BaseSettings):
     reward_payer_points: int = Field(0, ge=0, le=10**6, description="Points a friend earns for paying; 0 for none.")
 
     @field_validator(
-        "session_secrets", "allowed_origins", "trusted_proxies", "wechat_api_keys", "wechat_base_urls", mode="before"
+        "session_secrets",
+        "allowed_origins",
+        "trusted_proxies",
+        "wechat_api_keys",
+        "wechat_base_urls",
+        "wechat_api_v3_keys",
+        "wechat_public_keys",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -156,31 +174,64 @@ class Settings(BaseSettings):
             raise ValueError("each secret needs 32 characters or more")
         return _all_different(value)
 
-    @field_validator("wechat_api_keys")
+    @field_validator("wechat_api_keys", "wechat_api_v3_keys")
     @classmethod
     def _check_api_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for secret in value:
             key = secret.get_secret_value()
             if not re.fullmatch(r"[!-~]{32}", key):
-                raise ValueError("each API v2 key has exactly 32 characters")
+                raise ValueError("each key has exactly 32 characters")
             if len(set(key)) < 6 or key in SAMPLE_KEYS:
-                raise ValueError("this API v2 key is no secret: make a random one in the merchant platform")
+                raise ValueError("this key is no secret: make a random one in the merchant platform")
         return _all_different(value)
 
     @field_validator("wechat_mch_cert_file", "wechat_mch_private_key_file")
     @classmethod
     def _check_file(cls, value: str) -> str:
         if value:
-            try:
-                Path(value).open("rb").close()
-            except OSError as exc:
-                raise ValueError(f"{value} cannot be read: {exc.strerror}") from None
+            _check_readable(value)
+        return value
+
+    @field_validator("wechat_mch_serial")
+    @classmethod
+    def _check_serial(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[0-9A-Fa-f]{8,40}", value):
+            raise ValueError("write the serial number in hexadecimal, as the merchant platform shows it")
+        return value.upper()
+
+    @field_validator("wechat_public_keys")
+    @classmethod
+    def _check_public_keys(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for word in value:
+            name, _, file = word.partition("=")
+            if not re.fullmatch(r"PUB_KEY_ID_[0-9]+", name) or not file:
+                raise ValueError("write each as PUB_KEY_ID_0123456789=file.pem")
+            _check_readable(file)
+        if len({word.partition("=")[0] for word in value}) < len(value):
+            raise ValueError("one of the ids is there twice")
         return value
 
     @model_validator(mode="after")
     def _check_certificate(self) -> Self:
-        if bool(self.wechat_mch_cert_file) != bool(self.wechat_mch_private_key_file):
-            raise ValueError("WECHAT_MCH_CERT_FILE and WECHAT_MCH_PRIVATE_KEY_FILE go together: set both, or none")
+        if self.wechat_mch_cert_file and not self.wechat_mch_private_key_file:
+            raise ValueError("WECHAT_MCH_CERT_FILE needs WECHAT_MCH_PRIVATE_KEY_FILE, its key")
+        if self.wechat_mch_private_key_file and not (self.wechat_mch_cert_file or self.wechat_mch_serial):
+            raise ValueError(
+                "WECHAT_MCH_PRIVATE_KEY_FILE needs WECHAT_MCH_CERT_FILE (API v2) or WECHAT_MCH_SERIAL (v3)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_api_v3(self) -> Self:
+        needed = ("wechat_api_v3_keys", "wechat_mch_serial", "wechat_mch_private_key_file")
+        missing = [name.upper() for name in needed if not getattr(self, name)]
+        given = self.wechat_api_v3_keys or self.wechat_mch_serial or self.wechat_public_keys
+        if given and missing:
+            raise ValueError(f"{', '.join(missing)} must be set as well for API v3")
+        if self.wechat_api == "v3" and missing and not self.needs_simulator:
+            raise ValueError(f"{', '.join(missing)} must be set when WECHAT_API is v3")
+        if self.wechat_api == "v2" and not self.wechat_api_keys and not self.needs_simulator:
+            raise ValueError("WECHAT_API_KEYS must be set when WECHAT_MCHID is and WECHAT_API is v2")
         return self
 
     @model_validator(mode="after")
@@ -192,14 +243,20 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         if self.needs_simulator:
-            ours = ("wechat_appid", "wechat_app_secret", "wechat_api_keys", "wechat_mch_cert_file")
+            ours = (
+                "wechat_appid",
+                "wechat_app_secret",
+                "wechat_api_keys",
+                "wechat_mch_cert_file",
+                "wechat_api_v3_keys",
+            )
             named = [name for name in ours if name in self.model_fields_set]
             if named:
                 raise ValueError(f"{named[0].upper()} is set but WECHAT_MCHID is not: set it, or none of them")
             if not _is_loopback(self.origin):
                 raise ValueError("PUBLIC_URL is public but WeChat would be simulated: set WECHAT_MCHID")
             return self
-        needed = ("public_url", "session_secrets", "wechat_appid", "wechat_app_secret", "wechat_api_keys")
+        needed = ("public_url", "session_secrets", "wechat_appid", "wechat_app_secret")
         if missing := [name.upper() for name in needed if not _as_text(getattr(self, name))]:
             raise ValueError(f"{', '.join(missing)} must be set when WECHAT_MCHID is")
         if not self.wechat_base_urls:
@@ -232,6 +289,11 @@ class Settings(BaseSettings):
     def needs_simulator(self) -> bool:
         """Does nobody say which merchant we are? Then a simulated WeChat is started beside the server."""
         return not self.wechat_mchid
+
+    @property
+    def speaks_v3(self) -> bool:
+        """Are the keys of API v3 here? Then payments that began with it are seen to, whatever new ones use."""
+        return bool(self.wechat_api_v3_keys)
 
     @property
     def simulator_url(self) -> str:
@@ -277,6 +339,13 @@ def session_secret_of(data_dir: Path) -> SecretStr:
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(48))
     return SecretStr(path.read_text())
+
+
+def _check_readable(file: str) -> None:
+    try:
+        Path(file).open("rb").close()
+    except OSError as exc:
+        raise ValueError(f"{file} cannot be read: {exc.strerror}") from None
 
 
 def _as_text(value: Any) -> str:

@@ -13,6 +13,7 @@ from handlers.limits import Limits
 from handlers.login import CALLBACK_PATH, CallbackHandler, LoginHandler, MeHandler, TokenHandler
 from handlers.long_poll import OrderHandler
 from handlers.notify import PayNotifyHandler, RefundNotifyHandler, TooLargeNotifyHandler
+from handlers.notify_v3 import V3NotifyHandler
 from handlers.ops import HealthHandler, MetricsHandler, ReadyHandler
 from handlers.orders import CloseHandler, OrdersHandler, ShareCodeHandler, WatchTokenHandler
 from handlers.pages import (
@@ -24,12 +25,12 @@ from handlers.pages import (
     OrderPageHandler,
     PayPageHandler,
 )
-from handlers.payments import CancelHandler, ConfirmHandler, PaymentsHandler
+from handlers.payments import CancelHandler, ConfirmHandler, PaymentCodeHandler, PaymentsHandler
 from handlers.refunds import RefundHandler
 from handlers.watch import WatchHandler
 from handlers.watching import Desk
 from handlers.web import InFlight, Readiness, Web
-from server.bootstrap import NOTIFY_PATH, REFUND_NOTIFY_PATH, Services
+from server.bootstrap import NOTIFY_PATH, REFUND_NOTIFY_PATH, V3_NOTIFY_PATH, Services
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_SOCKET_MESSAGE_BYTES = 4096
@@ -95,9 +96,11 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
             (order + r"/payments", PaymentsHandler, given),
             (payment + r"/confirm", ConfirmHandler, given),
             (payment + r"/cancel", CancelHandler, given),
+            (payment + r"/qr\.(svg|png)", PaymentCodeHandler, given),
             (r"/ws/orders/([^/]+)", WatchHandler, given),
             (NOTIFY_PATH, PayNotifyHandler, given),
             (REFUND_NOTIFY_PATH, RefundNotifyHandler, given),
+            (V3_NOTIFY_PATH, V3NotifyHandler, given),
             (r"/healthz", HealthHandler, given),
             (r"/readyz", ReadyHandler, given),
             (r"/metrics", MetricsHandler, given),

@@ -6,6 +6,7 @@ after any other answer WeChat sends it again. What we refuse tells the sender no
 once WeChat has its answer.
 """
 
+import time
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
@@ -36,10 +37,19 @@ class NotifyHandler(BaseHandler):
     async def post(self) -> None:
         services, request = self.services, self.request
         received_at_ms = services.clock.now_ms()
-        judgement = await judge_notify(self.route, request.headers, request.body, services)
-        _send_xml(self, *REPLIES[judgement.verdict])
+        begun_s = time.perf_counter()
+        judgement = await judge_notify(
+            self.route, request.headers, request.body, services, received_at_ms=received_at_ms
+        )
+        self.reply(judgement.verdict)
+        services.metrics.notifies.labels(self.route, judgement.verdict, judgement.reason).inc()
+        services.metrics.notify_seconds.labels(self.route).observe(time.perf_counter() - begun_s)
         inbound = Inbound(self.route, received_at_ms, self.client_ip, request.headers, request.body)
         services.recorder.note(inbound, judgement.verdict, judgement.reason, judgement.order_id)
+
+    def reply(self, verdict: Verdict) -> None:
+        """Tell WeChat whether to send it again."""
+        _send_xml(self, *REPLIES[verdict])
 
     def send_problem(self, status: int, code: str, detail: dict[str, object]) -> None:
         _send_xml(self, status, _ERROR)

@@ -117,19 +117,19 @@ async def _show_order(asked: ShowOrder, services: Services) -> Answer:
 async def _query_order(asked: QueryOrder, services: Services) -> Answer:
     order = await services.store.get(order_id_of(asked.number))
     if len(asked.number) > ORDER_ID_LENGTH:
-        numbers = [find_attempt(order, asked.number).out_trade_no]
+        payments = [find_attempt(order, asked.number)]
     else:
-        numbers = list(dict.fromkeys(payment.out_trade_no for payment in order.payments))
-    for out_trade_no in numbers:
+        payments = list({payment.out_trade_no: payment for payment in order.payments}.values())
+    for payment in payments:
         order = await ask_wechat(
-            out_trade_no,
+            payment,
             Evidence.QUERY,
             store=services.store,
             bus=services.bus,
             gateway=services.gateway,
             clock=services.clock,
         )
-    return _answer(order, is_done=bool(numbers))
+    return _answer(order, is_done=bool(payments))
 
 
 async def _close_order(asked: CloseOrder, services: Services) -> Answer:
@@ -167,7 +167,9 @@ async def _replay_notify(asked: ReplayNotify, services: Services) -> Answer:
     notify = await services.journal.get(asked.notify_id)
     if not notify.is_whole:
         return Refusal(f"only {len(notify.body)} of {notify.size_bytes} bytes of it were kept: it cannot be replayed")
-    judgement = await judge_notify(notify.route, notify.headers, notify.body, services)
+    judgement = await judge_notify(
+        notify.route, notify.headers, notify.body, services, received_at_ms=notify.received_at_ms
+    )
     return Replayed(judgement.verdict, judgement.reason, judgement.order_id)
 
 

@@ -15,6 +15,7 @@ from server.bus.redis import RedisBus
 from server.bus.ringing import RingingBus
 from server.cache.local import LocalCache
 from server.cache.redis import RedisCache
+from server.domain.events import PayApi
 from server.domain.rewards import RewardRule
 from server.metrics import Metrics
 from server.ports import Bus, Cache, Clock, Journal, LoginGateway, PayGateway, Store
@@ -24,13 +25,19 @@ from server.usecases.effect_means import Means
 from server.usecases.forget_old import forget_old
 from server.usecases.record_notifies import NotifyRecorder
 from server.usecases.relay import Relay
+from server.wechat import key_files
 from server.wechat.client import WeChatLoginClient, WeChatPayClient
 from server.wechat.line import Certificate
+from server.wechat.router import PayRouter
 from server.wechat.v2_sign import Merchant, SignType
+from server.wechat.v3_client import WeChatPayV3Client
+from server.wechat.v3_keys import KeyRing
+from server.wechat.v3_sign import V3Merchant
 from settings import Settings
 
 NOTIFY_PATH = "/wechat/notify/pay"
 REFUND_NOTIFY_PATH = "/wechat/notify/refund"
+V3_NOTIFY_PATH = "/wechat/notify/v3"
 SQLITE_FILE = "daifu.db"  # in DATA_DIR
 
 
@@ -53,6 +60,7 @@ class Services:
     hub: Hub
     bus: Bus
     gateway: PayGateway
+    v3: WeChatPayV3Client | None  # reads what WeChat says by API v3, where its keys are configured
     login: LoginGateway
     clock: Clock
     bell: asyncio.Event  # rings when an order has something to do
@@ -97,18 +105,23 @@ async def build(settings: Settings) -> Services:
     merchant = Merchant(
         appid=settings.wechat_appid,
         mch_id=settings.wechat_mchid,
+        miniprogram_appid=settings.wechat_miniprogram_appid,
+        open_appid=settings.wechat_open_appid,
         api_keys=tuple(key.get_secret_value() for key in settings.wechat_api_keys),
         sign_type=SignType(settings.wechat_sign_type),
         notify_url=settings.origin + NOTIFY_PATH,
         refund_notify_url=settings.origin + REFUND_NOTIFY_PATH,
     )
-    # Before the stores: it refuses files it cannot use, and then nothing is open yet.
-    gateway = WeChatPayClient(
-        merchant,
-        settings.wechat_base_urls,
-        certificate=_certificate(settings),
-        total_s=settings.wechat_timeout_s,
-    )
+    # Before the stores: they refuse files they cannot use, and then nothing is open yet.
+    v3 = _v3_client(settings, clock) if settings.speaks_v3 else None
+    clients: dict[PayApi, PayGateway] = {} if v3 is None else {PayApi.V3: v3}
+    if merchant.api_keys:
+        clients[PayApi.V2] = WeChatPayClient(
+            merchant,
+            settings.wechat_base_urls,
+            certificate=_certificate(settings),
+            total_s=settings.wechat_timeout_s,
+        )
     store, journal = await _open_store(settings)
     metrics = Metrics()
     hub = Hub(clock=clock, monotonic_s=time.monotonic, later=asyncio.get_running_loop().call_soon, metrics=metrics)
@@ -125,7 +138,8 @@ async def build(settings: Settings) -> Services:
         cache=await RedisCache.open(redis_url) if redis_url else LocalCache(time.monotonic),
         hub=hub,
         bus=RingingBus(bus, bell, clock),
-        gateway=gateway,
+        gateway=PayRouter(clients),
+        v3=v3,
         login=WeChatLoginClient(
             appid=settings.wechat_appid,
             app_secret=settings.wechat_app_secret.get_secret_value(),
@@ -143,6 +157,26 @@ def _certificate(settings: Settings) -> Certificate | None:
     if not settings.wechat_mch_cert_file:
         return None
     return Certificate(Path(settings.wechat_mch_cert_file), Path(settings.wechat_mch_private_key_file))
+
+
+def _v3_client(settings: Settings, clock: Clock) -> WeChatPayV3Client:
+    merchant = V3Merchant(
+        appid=settings.wechat_appid,
+        mch_id=settings.wechat_mchid,
+        miniprogram_appid=settings.wechat_miniprogram_appid,
+        open_appid=settings.wechat_open_appid,
+        serial_no=settings.wechat_mch_serial,
+        private_key=key_files.read_private_key(Path(settings.wechat_mch_private_key_file)),
+        api_v3_keys=tuple(key.get_secret_value() for key in settings.wechat_api_v3_keys),
+        notify_url=settings.origin + V3_NOTIFY_PATH,
+    )
+    if settings.wechat_mch_cert_file:
+        key_files.check_certificate(Path(settings.wechat_mch_cert_file), merchant)
+    named = (word.partition("=") for word in settings.wechat_public_keys)
+    ring = KeyRing({name: key_files.read_public_key(Path(file)) for name, _, file in named})
+    return WeChatPayV3Client(
+        merchant, settings.wechat_base_urls, ring=ring, clock=clock, total_s=settings.wechat_timeout_s
+    )
 
 
 async def _open_store(settings: Settings) -> tuple[Store, Journal]:

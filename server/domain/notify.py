@@ -13,6 +13,7 @@ class NotifyRoute(StrEnum):
 
     PAY = "pay"
     REFUND = "refund"
+    V3 = "v3"  # payments and refunds of API v3
 
 
 class Verdict(StrEnum):

@@ -34,7 +34,7 @@ _DECIDING_FIELD_INSIDE: Final = re.compile(
 class NotPaid(Struct, frozen=True):
     """A notify that reports no payment and changes nothing; it is acknowledged all the same. `field` said so."""
 
-    field: Literal["return_code", "result_code"]
+    field: Literal["return_code", "result_code", "event_type"]
 
 
 def parse_notify(headers: Mapping[str, str], body: bytes, merchant: Merchant) -> PaymentConfirmed | NotPaid:

@@ -1,5 +1,5 @@
 """
-The trade bill at API v3: the call that asks where it is, and the check of what was fetched.
+The trade bill at API v3: the call that asks where it is, and the file read once its checksum is right.
 
 The file is unsigned; its SHA-1, over the text before it was packed, comes in the signed answer. What the text means is
 `bills.read_bill`'s, for both APIs.
@@ -10,14 +10,15 @@ Source: WeChat Pay API v3, "apply for a trade bill", "download a bill".
 import hashlib
 import hmac
 import re
+from datetime import date
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from msgspec import Struct
 
+from server.domain.bill import Bill
 from server.errors import MalformedBill, MalformedNotify, WeChatUnavailable
-from server.wechat.beijing import from_beijing
-from server.wechat.bills import unpacked
+from server.wechat.bills import read_bill, unpacked
 from server.wechat.v3_calls import Call
 from server.wechat.v3_json import read_json
 
@@ -33,15 +34,9 @@ class BillFile(Struct, frozen=True):
     download_url: str
 
 
-def tradebill(day: str) -> Call:
-    """
-    Return the call that asks for all trades of a day in Beijing, `yyyyMMdd`.
-
-    Raises:
-        ValueError: No such day.
-    """
-    from_beijing(f"{day}000000")
-    query = {"bill_date": f"{day[:4]}-{day[4:6]}-{day[6:]}", "bill_type": "ALL", "tar_type": "GZIP"}
+def tradebill(day: date) -> Call:
+    """Return the call that asks for all trades of a day in Beijing."""
+    query = {"bill_date": day.isoformat(), "bill_type": "ALL", "tar_type": "GZIP"}
     return Call(TRADEBILL, "GET", f"/v3/bill/tradebill?{urlencode(query)}")
 
 
@@ -74,13 +69,14 @@ def download(file: BillFile) -> Call:
     return Call("billdownload", "GET", f"{parts.path}?{parts.query}")
 
 
-def check(bill: bytes, file: BillFile) -> None:
+def read_file(body: bytes, file: BillFile) -> Bill:
     """
-    Return if this is the announced bill, plain or gzipped.
+    Read the file, plain or gzipped. A large one is seconds of work.
 
     Raises:
-        MalformedBill: It is not, or cannot be unpacked.
+        MalformedBill: It is not the one that was announced, or does not add up.
     """
-    sha1 = hashlib.sha1(unpacked(bill), usedforsecurity=False).hexdigest()
+    sha1 = hashlib.sha1(unpacked(body), usedforsecurity=False).hexdigest()
     if not hmac.compare_digest(sha1, file.hash_value.lower()):
         raise MalformedBill("its checksum is another")
+    return read_bill(body)

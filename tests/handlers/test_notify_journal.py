@@ -169,7 +169,9 @@ class TestAYearLater:
         assert await services.journal.find(NotifyFilter(), limit=1) == []
 
         posted = await forger.post(genuine)
-        replayed = await judge_notify(notify.route, notify.headers, notify.body, services)
+        replayed = await judge_notify(
+            notify.route, notify.headers, notify.body, services, received_at_ms=notify.received_at_ms
+        )
 
         assert b"SUCCESS" in posted.content
         assert (notify.verdict, replayed.verdict) == ("settled", "repeat")
