@@ -74,7 +74,8 @@ class Line:
         self._timeouts = 0  # in a row
         self._total_s = total_s
         self._max_bytes = max_bytes
-        self._http = _open_pool(total_s, certificate)
+        has_tls = any(url.startswith("https:") for url in base_urls)
+        self._http = _open_pool(total_s, certificate, has_tls=has_tls)
 
     async def fetch(self, call: str, method: str, path: str, body: bytes = b"") -> bytes:
         """
@@ -143,20 +144,25 @@ class Line:
             self._timeouts = 0
 
 
-def _open_pool(total_s: float, certificate: Certificate | None) -> httpx.AsyncClient:
+def _open_pool(total_s: float, certificate: Certificate | None, *, has_tls: bool) -> httpx.AsyncClient:
+    """Without TLS, that is to a simulated WeChat, no authorities are read: it takes longer than many a call."""
     # httpx logs whole addresses at INFO, and those of the login carry the account's secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    context = httpx.create_ssl_context(trust_env=False)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if certificate is not None:
-        _present(certificate, context)
     return httpx.AsyncClient(
-        verify=context,
+        verify=_tls(certificate) if has_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(total_s, connect=min(CONNECT_TIMEOUT_S, total_s)),
         headers={"User-Agent": "daifu", "Accept-Encoding": "identity"},
     )
+
+
+def _tls(certificate: Certificate | None) -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if certificate is not None:
+        _present(certificate, context)
+    return context
 
 
 def _present(certificate: Certificate, context: ssl.SSLContext) -> None:

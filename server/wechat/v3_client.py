@@ -122,12 +122,12 @@ class WeChatPayV3Client:
 
     async def _call(self, call: Call) -> bytes:
         try:
-            return await self._verified(call)
-        except SignatureMismatch:
-            pass  # a probe, or not WeChat: the same call says which
-        except UnknownSerial:
-            await self.keys.wanted()
-        try:
+            try:
+                return await self._verified(call)
+            except SignatureMismatch:
+                pass  # a probe, or not WeChat: the same call says which
+            except UnknownSerial:
+                await self.keys.wanted()
             return await self._verified(call)
         except BadNotify as exc:
             raise WeChatUnavailable(call.name, f"signature: {exc}") from None

@@ -4,6 +4,7 @@ WeChat's published examples of API v3 and what was derived from them; each was c
 The merchant's key is the sample key WeChat prints, given as its primes. It stands in for WeChat's own key as well.
 """
 
+from functools import cache
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPrivateNumbers, RSAPublicNumbers
@@ -126,6 +127,7 @@ T12_SIGNATURE_FOR_204_EMPTY_BODY: Final = (
 )
 
 
+@cache  # it is proved to be a key whenever it is made
 def sample_key() -> RSAPrivateKey:
     """Return the sample merchant's private key."""
     d = pow(65537, -1, (_P - 1) * (_Q - 1))
