@@ -5,10 +5,13 @@ import os
 import re
 import socket
 import sys
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
+from server.stores.sqlite import SqliteStore
+from tests.builders import ORDER_ID, an_order
 from tests.faults.processes import a_free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +46,7 @@ async def test_help_names_the_commands() -> None:
     code, printed = await run("--help")
 
     assert code == 0
-    for command in ("serve", "sandbox", "demo"):
+    for command in ("serve", "sandbox", "demo", "orders", "notifies"):
         assert re.search(rf"^  {command} ", printed, re.MULTILINE)
 
 
@@ -103,3 +106,14 @@ async def test_a_second_server_on_the_same_files_is_refused(tmp_path: Path) -> N
 
     assert code == 1
     assert "Traceback" not in printed
+
+
+async def test_an_operator_looks_at_an_order_with_no_server_running(tmp_path: Path) -> None:
+    async with aclosing(await SqliteStore.open(tmp_path / "daifu.db")) as store:
+        await store.insert(an_order())
+
+    code, printed = await run("orders", "--data-dir", str(tmp_path), "query", ORDER_ID, PORT=str(a_free_port()))
+
+    assert code == 1
+    assert "OPEN" in printed
+    assert printed.rstrip().endswith("Nothing was done: it has no payment to ask about.")
