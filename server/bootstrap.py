@@ -80,7 +80,10 @@ class Services:
     @cached_property
     def recorder(self) -> NotifyRecorder:
         """Keeps what WeChat posts; whoever serves starts and ends it."""
-        return NotifyRecorder(self.journal)
+        recorder = NotifyRecorder(self.journal)
+        lost = "Notifies that were answered and are not in the journal, because the store was out."
+        self.metrics.watch("daifu_notifies_not_kept", lost, lambda: recorder.dropped)
+        return recorder
 
     async def forget_old(self) -> None:
         """Forget what has been kept for long enough; whoever serves does it now and then."""

@@ -18,6 +18,7 @@ from server.domain.notify import MAX_DOUBTFUL_BYTES, MOST_PER_HOUR, Notify, Noti
 from server.errors import StoreUnavailable
 from server.stores.sqlite_journal import SqliteJournal
 from tests.handlers.forged_notifies import Forger, check_settles
+from tests.handlers.test_metrics import metrics_of, value_of
 from tests.people import Person
 from tests.redis_server import RedisServer
 from tests.running import Daifu, ShiftedClock, start_daifu
@@ -66,6 +67,9 @@ async def test_each_notify_is_kept_as_it_came_with_what_was_made_of_it(
     assert [notify.route for notify in journal] == ["pay"] * 7 + ["refund"]
     assert journal[0].headers["content-type"] == "text/xml"
     assert {notify.peer for notify in journal} == {"127.0.0.1"}
+    text = await metrics_of(daifu.url)
+    assert value_of(text, 'daifu_notifies_total{reason="appid",route="pay",verdict="refused"}') == 1
+    assert value_of(text, 'daifu_notify_seconds_count{route="pay"}') == 7
 
 
 async def test_a_flood_of_forged_ones_is_kept_up_to_its_cap_and_costs_the_genuine_one_nothing(
@@ -117,7 +121,7 @@ class TestWhileTheJournalIsOut:
         assert isinstance(journal, SilentJournal)
         journal.answers.set()
         await daifu.services.recorder.aclose()
-        assert daifu.services.recorder.dropped == 2
+        assert value_of(await metrics_of(daifu.url), "daifu_notifies_not_kept") == 2
 
 
 def with_silent_journal(services: Services) -> Services:
