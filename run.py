@@ -218,10 +218,27 @@ async def _with_test_merchant(settings: "Settings") -> "Settings":
         wechat_mchid=merchant["mch_id"],
         wechat_api_keys=merchant["api_key"],
         wechat_base_urls=url,
+        wechat_miniprogram_appid=merchant["miniprogram_appid"],
+        wechat_open_appid=merchant["open_appid"],
+        **_v3_keys(merchant, settings.data_dir / "sandbox"),
     )
 
 
-async def _test_merchant(url: str) -> dict[str, str]:
+def _v3_keys(merchant: dict[str, Any], folder: Path) -> dict[str, str]:
+    """Return the settings of API v3 for the test merchant; its keys lie in files, as a real one's do."""
+    private_key, public_key = folder / "merchant_key.pem", folder / "wechat_public_key.pem"
+    private_key.touch(mode=0o600)
+    private_key.write_text(merchant["private_key_pem"])
+    public_key.write_text(merchant["platform"]["public_key_pem"])
+    return {
+        "wechat_api_v3_keys": merchant["api_v3_key"],
+        "wechat_mch_serial": merchant["serial_no"],
+        "wechat_mch_private_key_file": str(private_key),
+        "wechat_public_keys": f"{merchant['platform']['public_key_id']}={public_key}",
+    }
+
+
+async def _test_merchant(url: str) -> dict[str, Any]:
     import httpx
 
     async with httpx.AsyncClient(trust_env=False) as http:

@@ -179,3 +179,64 @@ class TestCertificateFiles:
 
             assert name.upper() in said
             assert path in said
+
+
+class TestApiV3:
+    """`complete` names every setting that API v3 needs."""
+
+    @pytest.fixture
+    def complete(self, tmp_path: Path) -> dict[str, str]:
+        for name in ("ours.pem", "wechat.pem"):
+            (tmp_path / name).write_text("a key")
+        return {
+            "wechat_api": "v3",
+            "wechat_api_v3_keys": f"{KEY},{KEY[::-1]}",
+            "wechat_mch_serial": "408b07e79b8269fec3d5d3e6ab8ed163a6a380db",
+            "wechat_mch_private_key_file": str(tmp_path / "ours.pem"),
+            "wechat_public_keys": f"PUB_KEY_ID_0123={tmp_path / 'wechat.pem'}",
+        }
+
+    def test_complete_needs_no_key_of_api_v2(self, complete: dict[str, str]) -> None:
+        settings = load_settings(**{**MERCHANT, "wechat_api_keys": "", **complete})
+
+        assert settings.speaks_v3
+        assert settings.wechat_mch_serial == "408B07E79B8269FEC3D5D3E6AB8ED163A6A380DB"
+        assert len(settings.wechat_api_v3_keys) == 2
+
+    def test_stays_open_while_new_payments_go_by_v2(self, complete: dict[str, str]) -> None:
+        assert load_settings(**{**MERCHANT, **complete, "wechat_api": "v2"}).speaks_v3
+
+    @pytest.mark.parametrize("api", ["v2", "v3"])
+    @pytest.mark.parametrize("missing", ["wechat_api_v3_keys", "wechat_mch_serial", "wechat_mch_private_key_file"])
+    def test_with_something_missing_is_refused_by_name(self, complete: dict[str, str], missing: str, api: str) -> None:
+        assert missing.upper() in refusal(**{**complete, "wechat_api": api, missing: ""})
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("wechat_api", "v4"),
+            ("wechat_api_v3_keys", "short"),
+            ("wechat_api_v3_keys", "a" * 32),
+            ("wechat_api_v3_keys", f"{KEY},{KEY}"),
+            ("wechat_mch_serial", "not hexadecimal"),
+            ("wechat_mch_private_key_file", "/nowhere/key.pem"),
+            ("wechat_public_keys", "/nowhere/key.pem"),
+            ("wechat_public_keys", "PUB_KEY_ID_1=/nowhere/key.pem"),
+            ("wechat_public_keys", "SERIAL=settings.py"),
+            ("wechat_public_keys", "PUB_KEY_ID_1="),
+        ],
+    )
+    def test_of_another_form_is_refused_by_name(self, complete: dict[str, str], name: str, value: str) -> None:
+        refused = refusal(**{**complete, name: value})
+
+        assert name.upper() in refused
+        assert KEY not in refused
+
+    def test_two_keys_under_one_id_are_refused(self, complete: dict[str, str]) -> None:
+        twice = f"{complete['wechat_public_keys']},{complete['wechat_public_keys']}"
+
+        assert "WECHAT_PUBLIC_KEYS" in refusal(**{**complete, "wechat_public_keys": twice})
+
+    def test_without_a_merchant_is_refused(self, complete: dict[str, str]) -> None:
+        with pytest.raises(ConfigError, match="WECHAT_MCHID"):
+            load_settings(**complete)
