@@ -132,6 +132,8 @@ async def build(settings: Settings) -> Services:
     redis_url = settings.redis_url.get_secret_value()
     bus = await RedisBus.open(redis_url, hub=hub, store=store, metrics=metrics) if redis_url else LocalBus(hub)
     metrics.watch("daifu_bus_deaf", "1 while news of other processes does not come through.", lambda: bus.is_deaf)
+    if v3 is not None:
+        v3.keys.keep_fresh()
     bell = asyncio.Event()
     return Services(
         settings=settings,

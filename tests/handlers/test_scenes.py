@@ -172,3 +172,24 @@ async def test_h5_comes_back_to_the_friends_page(daifu: Daifu, initiator: Person
 
     here = daifu.url.replace(":", "%3A").replace("/", "%2F")
     assert link.endswith(f"&redirect_url={here}%2Fpay%2F{order_id}")
+
+
+async def test_a_merchant_of_platform_certificates_needs_no_public_key(
+    wechat: Sandbox, wechat_control: httpx.AsyncClient, merchant: dict[str, Any], tmp_path: Path
+) -> None:
+    await wechat_control.post("/_sim/keys", json={"platform": "certificate"})
+    settings = {**v3_settings(merchant, tmp_path), "wechat_public_keys": ""}
+    daifu = await start_daifu(
+        data_dir=tmp_path, wechat_url=wechat.url, merchant=merchant, wechat_api="v3", wechat_api_keys="", **settings
+    )
+    try:
+        async with Person("小明", daifu.url) as friend:
+            await friend.log_in()
+            order_id = (await friend.place_order())["order_id"]
+            page = await friend.watch(order_id)
+            out_trade_no = await friend.start_payment(order_id)
+            await wechat_control.post("/_sim/pay", json={"out_trade_no": out_trade_no, "outcome": "ok"})
+            await page.until_state("PAID")
+        assert (await daifu.services.store.get(order_id)).payments[0].evidence == "notify"
+    finally:
+        await daifu.aclose()

@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -7,8 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from server.domain.document import Order, Payment
+from server.domain.events import TradeType
 from server.wechat.flat_xml import read_flat_xml
-from server.wechat.v2_calls import closeorder, jsapi_params, orderquery, to_xml, unifiedorder
+from server.wechat.v2_calls import app_params, closeorder, jsapi_params, orderquery, to_xml, unifiedorder
 from server.wechat.v2_sign import SignType, verify
 from server.wechat.wording import goods_text
 from tests.builders import after, an_attempt, an_order, attempt_no, started
@@ -163,3 +165,65 @@ class TestJsapiParams:
         )
 
         assert params["paySign"] == "22D9B4E54AB1950F51E0649E8810ACD6"
+
+
+@pytest.mark.parametrize(
+    ("sign_type", "sign"),
+    [
+        (SignType.MD5, "C54C020ED1BAAB4F6C03C7737FF2D80F"),
+        (SignType.HMAC_SHA256, "CBAC7C8C1902074B6561BC77FC9F52F9133C6FE8C23FBA634D09FF36D2122875"),
+    ],
+)
+def test_an_app_is_handed_exactly_the_six_signed_fields(sign_type: SignType, sign: str) -> None:
+    appid, prepay_id = "wxd930ea5d5a258f4f", "1101000000140415649af9fc314aa427"
+
+    params = app_params(
+        appid,
+        prepay_id,
+        a_merchant(sign_type=sign_type),
+        now_s=1397527777,
+        nonce="a462b76e7436e98e0ed6e13c64b4fd1c",
+    )
+
+    assert params == {
+        "appid": appid,
+        "partnerid": "10000100",
+        "prepayid": prepay_id,
+        "package": "Sign=WXPay",
+        "noncestr": "a462b76e7436e98e0ed6e13c64b4fd1c",
+        "timestamp": "1397527777",
+        "sign": sign,
+    }
+
+
+class TestScenes:
+    merchant = dataclasses.replace(a_merchant(), miniprogram_appid="wx_mini", open_appid="wx_app")
+
+    def asked(self, trade_type: TradeType) -> dict[str, str]:
+        return read_flat_xml(unifiedorder(an_order(), an_attempt(trade_type), self.merchant, nonce=NONCE))
+
+    @pytest.mark.parametrize(
+        ("trade_type", "appid", "wire"),
+        [
+            (TradeType.JSAPI, "wxd930ea5d5a258f4f", "JSAPI"),
+            (TradeType.MINIPROGRAM, "wx_mini", "JSAPI"),
+            (TradeType.NATIVE, "wxd930ea5d5a258f4f", "NATIVE"),
+            (TradeType.MWEB, "wxd930ea5d5a258f4f", "MWEB"),
+            (TradeType.APP, "wx_app", "APP"),
+        ],
+    )
+    def test_each_is_ordered_under_its_appid(self, trade_type: TradeType, appid: str, wire: str) -> None:
+        asked = self.asked(trade_type)
+
+        assert (asked["appid"], asked["trade_type"]) == (appid, wire)
+        assert ("openid" in asked) is trade_type.binds_payer
+        queried = read_flat_xml(orderquery(an_attempt(trade_type), self.merchant, nonce=NONCE))
+        assert queried["appid"] == appid
+
+    def test_a_code_names_its_product(self) -> None:
+        assert self.asked(TradeType.NATIVE)["product_id"] == an_order().order_id
+
+    def test_h5_names_our_site(self) -> None:
+        scene = '{"h5_info":{"type":"Wap","wap_url":"https://pay.example.com","wap_name":"代付"}}'
+
+        assert self.asked(TradeType.MWEB)["scene_info"] == scene
