@@ -216,6 +216,8 @@ async def _with_test_merchant(settings: "Settings") -> "Settings":
         wechat_appid=merchant["appid"],
         wechat_app_secret=merchant["app_secret"],
         wechat_mchid=merchant["mch_id"],
+        wechat_miniprogram_appid=merchant["miniprogram_appid"],
+        wechat_miniprogram_secret=merchant["miniprogram_secret"],
         wechat_api_keys=merchant["api_key"],
         wechat_base_urls=url,
         wechat_miniprogram_appid=merchant["miniprogram_appid"],

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     wechat_appid: str = Field("", description="The official account's appid.")
     wechat_app_secret: SecretStr = Field(SecretStr(""), description="The official account's AppSecret.")
     wechat_miniprogram_appid: str = Field("", description="The mini-program's appid; without it none can pay.")
+    wechat_miniprogram_secret: SecretStr = Field(
+        SecretStr(""), description="The mini-program's AppSecret; without it nobody logs in there."
+    )
     wechat_open_appid: str = Field("", description="The app's appid at the open platform; without it no app can pay.")
     wechat_mchid: str = Field("", description="The merchant number. Without it the simulated WeChat is used.")
     wechat_api_keys: Secrets = Field((), description="API v2 keys, 32 characters each.")
@@ -232,6 +235,12 @@ class Settings(BaseSettings):
             raise ValueError(f"{', '.join(missing)} must be set when WECHAT_API is v3")
         if self.wechat_api == "v2" and not self.wechat_api_keys and not self.needs_simulator:
             raise ValueError("WECHAT_API_KEYS must be set when WECHAT_MCHID is and WECHAT_API is v2")
+        return self
+
+    @model_validator(mode="after")
+    def _check_miniprogram(self) -> Self:
+        if self.wechat_miniprogram_secret.get_secret_value() and not self.wechat_miniprogram_appid:
+            raise ValueError("WECHAT_MINIPROGRAM_SECRET is set but WECHAT_MINIPROGRAM_APPID is not")
         return self
 
     @model_validator(mode="after")

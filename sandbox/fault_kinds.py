@@ -6,6 +6,7 @@ from typing import Final
 NOTIFY_TARGET: Final = "notify"
 REFUND_NOTIFY_TARGET: Final = "refund_notify"
 OAUTH_TARGET: Final = "oauth"
+OFFICIAL_TARGETS: Final = ("stable_token", "getticket", "message", "code2session")
 REFUND_TARGET: Final = "refund"
 BILL_TARGET: Final = "downloadbill"
 
@@ -82,6 +83,7 @@ KINDS: Final[Mapping[str, Kinds]] = {
     NOTIFY_TARGET: _NOTIFY_KINDS,
     REFUND_NOTIFY_TARGET: _REFUND_NOTIFY_KINDS,
     OAUTH_TARGET: _OAUTH_KINDS,
+    **dict.fromkeys(OFFICIAL_TARGETS, _OAUTH_KINDS),
     **dict.fromkeys(("unifiedorder", "orderquery", "closeorder", "refundquery", "certificates"), _SIGNED_API_KINDS),
     REFUND_TARGET: {**_SIGNED_API_KINDS, "outcome": ({"state": _WORDS}, {})},
     BILL_TARGET: {**_SIGNED_API_KINDS, **BILL_KINDS},  # API v2 does not sign it, API v3 signs where to fetch it

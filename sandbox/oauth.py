@@ -96,6 +96,19 @@ class SnsHandler(WeChatCallHandler):
         """
         raise NotImplementedError
 
+    def require(self, name: str, value: str, *, missing: int, wrong: int) -> None:
+        """
+        Return if the query has this value under this name.
+
+        Raises:
+            LoginRefused: With the code `missing` or `wrong`.
+        """
+        given = self.get_query_argument(name, "", strip=False)
+        if not given:
+            raise LoginRefused(missing, f"{name} missing")
+        if given != value:
+            raise LoginRefused(wrong, f"invalid {name}")
+
     def perform(self) -> Answer:
         try:
             return Answer(msgspec.json.encode(self.act()), "ok")
@@ -109,9 +122,9 @@ class SnsHandler(WeChatCallHandler):
 class AccessTokenHandler(SnsHandler):
     def act(self) -> dict[str, object]:
         merchant = self.world.merchant
-        self._require("appid", merchant.appid, missing=41002, wrong=40013)
-        self._require("secret", merchant.app_secret, missing=41004, wrong=40125)
-        self._require("grant_type", "authorization_code", missing=40002, wrong=40002)
+        self.require("appid", merchant.appid, missing=41002, wrong=40013)
+        self.require("secret", merchant.app_secret, missing=41004, wrong=40125)
+        self.require("grant_type", "authorization_code", missing=40002, wrong=40002)
         code = self.get_query_argument("code", "")
         if not code:
             raise LoginRefused(41008, "missing code")
@@ -123,13 +136,6 @@ class AccessTokenHandler(SnsHandler):
             "openid": grant.openid,
             "scope": grant.scope,
         }
-
-    def _require(self, name: str, value: str, *, missing: int, wrong: int) -> None:
-        given = self.get_query_argument(name, "", strip=False)
-        if not given:
-            raise LoginRefused(missing, f"{name} missing")
-        if given != value:
-            raise LoginRefused(wrong, f"invalid {name}")
 
 
 class UserInfoHandler(SnsHandler):

@@ -10,13 +10,16 @@ from sandbox.bill_shelf import BillShelf
 from sandbox.clock import Clock
 from sandbox.faults import Faults
 from sandbox.journal import Journal
+from sandbox.js_codes import JsCodes
 from sandbox.keys import Keys
 from sandbox.ledger import Ledger, PayRefused
 from sandbox.logins import Logins
 from sandbox.merchant import Merchant
 from sandbox.notifier import Notifier
 from sandbox.order import Order, Refund
+from sandbox.outbox import Outbox
 from sandbox.records import Records
+from sandbox.tokens import Tokens
 from sandbox.users import DEFAULT_PERSONAS, Users
 
 REFUND_AFTER_S: Final = 2.0
@@ -36,6 +39,9 @@ class World:
     journal: Journal
     bills: BillShelf
     notifier: Notifier
+    tokens: Tokens
+    outbox: Outbox
+    js_codes: JsCodes
     closing: asyncio.Event
 
     @property
@@ -102,6 +108,7 @@ def build_world(data_dir: Path | None, *, refund_after_s: float = REFUND_AFTER_S
     clock = Clock(records)
     keys = Keys(records)
     merchant = keys.merchant
+    users = Users(records, appid=merchant.appid, other_appids=merchant.appids[1:])
     ledger = Ledger(records, clock, refund_after_s=refund_after_s)
     faults = Faults()
     journal = Journal()
@@ -109,12 +116,15 @@ def build_world(data_dir: Path | None, *, refund_after_s: float = REFUND_AFTER_S
         records=records,
         clock=clock,
         keys=keys,
-        users=Users(records, appid=merchant.appid, other_appids=merchant.appids[1:]),
+        users=users,
         ledger=ledger,
         logins=Logins(records, clock),
         faults=faults,
         journal=journal,
         bills=BillShelf(clock),
         notifier=Notifier(records=records, clock=clock, keys=keys, ledger=ledger, faults=faults, journal=journal),
+        tokens=Tokens(records, clock),
+        outbox=Outbox(users, clock),
+        js_codes=JsCodes(records, clock),
         closing=asyncio.Event(),
     )

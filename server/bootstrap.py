@@ -18,16 +18,18 @@ from server.cache.redis import RedisCache
 from server.domain.events import PayApi
 from server.domain.rewards import RewardRule
 from server.metrics import Metrics
-from server.ports import Bus, Cache, Clock, Journal, LoginGateway, PayGateway, Store
+from server.ports import Bus, Cache, Clock, Journal, LoginGateway, MiniProgramGateway, PayGateway, Store
 from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
 from server.usecases.effect_means import Means
 from server.usecases.forget_old import forget_old
+from server.usecases.official_account import OfficialAccount
 from server.usecases.record_notifies import NotifyRecorder
 from server.usecases.relay import Relay
 from server.wechat import key_files
-from server.wechat.client import WeChatLoginClient, WeChatPayClient
+from server.wechat.client import WeChatPayClient
 from server.wechat.line import Certificate
+from server.wechat.official_client import MiniProgramClient, OfficialClient, WeChatLoginClient
 from server.wechat.router import PayRouter
 from server.wechat.v2_sign import Merchant, SignType
 from server.wechat.v3_client import WeChatPayV3Client
@@ -62,6 +64,8 @@ class Services:
     gateway: PayGateway
     v3: WeChatPayV3Client | None  # reads what WeChat says by API v3, where its keys are configured
     login: LoginGateway
+    official: OfficialAccount
+    miniprogram: MiniProgramGateway | None
     clock: Clock
     bell: asyncio.Event  # rings when an order has something to do
     metrics: Metrics
@@ -92,7 +96,9 @@ class Services:
 
     async def aclose(self) -> None:
         """Let go of everything, in the reverse order of its making."""
-        for service in (self.login, self.gateway, self.bus, self.cache, self.store):
+        if self.miniprogram is not None:
+            await self.miniprogram.aclose()
+        for service in (self.official, self.login, self.gateway, self.bus, self.cache, self.store):
             await service.aclose()
 
 
@@ -135,12 +141,13 @@ async def build(settings: Settings) -> Services:
     if v3 is not None:
         v3.keys.keep_fresh()
     bell = asyncio.Event()
+    cache = await RedisCache.open(redis_url) if redis_url else LocalCache(time.monotonic)
     return Services(
         settings=settings,
         merchant=merchant,
         store=store,
         journal=journal,
-        cache=await RedisCache.open(redis_url) if redis_url else LocalCache(time.monotonic),
+        cache=cache,
         hub=hub,
         bus=RingingBus(bus, bell, clock),
         gateway=PayRouter(clients),
@@ -152,9 +159,25 @@ async def build(settings: Settings) -> Services:
             authorize_base_url=settings.authorize_url,
             total_s=settings.wechat_timeout_s,
         ),
+        official=OfficialAccount(settings.wechat_appid, _official_client(settings), cache=cache, clock=clock),
+        miniprogram=_miniprogram_client(settings),
         clock=clock,
         bell=bell,
         metrics=metrics,
+    )
+
+
+def _official_client(settings: Settings) -> OfficialClient:
+    secret = settings.wechat_app_secret.get_secret_value()
+    return OfficialClient(settings.wechat_appid, secret, settings.official_url, total_s=settings.wechat_timeout_s)
+
+
+def _miniprogram_client(settings: Settings) -> MiniProgramClient | None:
+    secret = settings.wechat_miniprogram_secret.get_secret_value()
+    if not secret:
+        return None
+    return MiniProgramClient(
+        settings.wechat_miniprogram_appid, secret, settings.official_url, total_s=settings.wechat_timeout_s
     )
 
 

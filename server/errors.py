@@ -7,7 +7,7 @@ Every error daifu raises on purpose.
     │                         IdempotencyMismatch
     ├── BadNotify             MalformedNotify  SignatureMismatch  MerchantMismatch        the peer's fault
     │                         SignatureProbe  StaleNotify  UnknownSerial  SealBroken
-    ├── WeChatError           WeChatUnavailable (retry)  WeChatRefused                    our call failed
+    ├── WeChatError           WeChatUnavailable (retry)  WeChatRefused  StaleToken        our call failed
     │                         NoBill  MalformedBill
     ├── LoginError            LoginRefused                                                the login has to be done again
     ├── StoreError            StoreUnavailable (retry)  DuplicateOrder  StoreCorrupt  NotifyNotFound
@@ -262,6 +262,18 @@ class WeChatRefused(WeChatError):
 
     def __str__(self) -> str:
         return f"WeChat {self.call}: {self.code} {self.message}"
+
+
+class StaleToken(WeChatError):
+    """WeChat does not take this access token (any more): renew it once, then call again. `code` is its `errcode`."""
+
+    def __init__(self, call: str, code: str) -> None:
+        super().__init__(call, code)
+        self.call = call
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"WeChat {self.call}: {self.code} access token not valid"
 
 
 class NoBill(WeChatError):

@@ -1,8 +1,8 @@
 """
-The clients of API v2 and of WeChat's login.
+The client of API v2.
 
-What the bytes of an answer mean is for `v2_answers`, `v2_refunds`, `bills` and `official` to say; nothing here decides
-about an order.
+What the bytes of an answer mean is for `v2_answers`, `v2_refunds` and `bills` to say; nothing here decides about
+an order.
 """
 
 import asyncio
@@ -16,8 +16,7 @@ from server.domain.document import Order, Payment, Refund
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed, TradeType
 from server.domain.prepaid import Prepaid
 from server.errors import WeChatRefused
-from server.ports import WeChatUser
-from server.wechat import bills, official, v2_answers, v2_calls, v2_refunds
+from server.wechat import bills, v2_answers, v2_calls, v2_refunds
 from server.wechat.line import TOTAL_TIMEOUT_S, Certificate, Line
 from server.wechat.scenes import unsigned_params
 from server.wechat.v2_sign import Merchant
@@ -114,40 +113,6 @@ class WeChatPayClient:
     ) -> dict[str, str]:
         answer = await self._line.fetch(call, "POST", f"/pay/{call}", request)
         return v2_answers.read_answer(call, answer, self._merchant, refusals=refusals)
-
-
-class WeChatLoginClient:
-    """Fills `ports.LoginGateway` for one official account."""
-
-    def __init__(
-        self,
-        appid: str,
-        app_secret: str,
-        api_base_url: str,
-        authorize_base_url: str,
-        *,
-        total_s: float = TOTAL_TIMEOUT_S,
-    ) -> None:
-        self._appid = appid
-        self._app_secret = app_secret
-        self._authorize_base_url = authorize_base_url.rstrip("/")
-        self._line = Line([api_base_url], total_s)
-
-    def authorize_url(self, *, redirect_uri: str, state: str) -> str:
-        return official.authorize_url(
-            self._authorize_base_url, appid=self._appid, redirect_uri=redirect_uri, state=state
-        )
-
-    async def redeem(self, code: str) -> WeChatUser:
-        path = official.access_token_path(appid=self._appid, secret=self._app_secret, code=code)
-        token = official.read_access_token(await self._line.fetch(official.REDEEM, "GET", path))
-        if token.is_snapshot:
-            return official.snapshot_user(token)
-        path = official.userinfo_path(token)
-        return official.read_userinfo(await self._line.fetch(official.USERINFO, "GET", path), token)
-
-    async def aclose(self) -> None:
-        await self._line.aclose()
 
 
 def _nonce() -> str:

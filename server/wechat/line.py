@@ -20,7 +20,8 @@ CONNECT_TIMEOUT_S: Final = 1.5  # leaves the backup host enough of the whole
 TOTAL_TIMEOUT_S: Final = 5.0  # of one call of ours, both hosts together
 TIMEOUTS_BEFORE_SWITCH: Final = 2
 
-_XML: Final = {"Content-Type": "text/xml; charset=utf-8"}
+XML: Final = {"Content-Type": "text/xml; charset=utf-8"}
+JSON: Final = {"Content-Type": "application/json"}
 _OK_ONLY: Final = (200,)
 
 
@@ -77,15 +78,17 @@ class Line:
         has_tls = any(url.startswith("https:") for url in base_urls)
         self._http = _open_pool(total_s, certificate, has_tls=has_tls)
 
-    async def fetch(self, call: str, method: str, path: str, body: bytes = b"") -> bytes:
+    async def fetch(
+        self, call: str, method: str, path: str, body: bytes = b"", *, headers: Mapping[str, str] = XML
+    ) -> bytes:
         """
-        Return the body of the answer; a body of ours is XML. The call may reach WeChat once on each of two hosts.
+        Return the body of the answer; `headers` go with a body of ours. The call may reach WeChat once on each of two
+        hosts.
 
         Raises:
             WeChatUnavailable: No answer, not HTTP 200, compressed, or too large.
         """
-        headers = _XML if body else None
-        return (await self._ask(_Request(call, method, path, body, headers, _OK_ONLY))).body
+        return (await self._ask(_Request(call, method, path, body, headers if body else None, _OK_ONLY))).body
 
     async def ask(self, call: str, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """

@@ -1,8 +1,6 @@
 """
 WeChat's login for an official account (OAuth2 in WeChat's own browser): what to ask and what the answers mean.
 
-WeChat answers HTTP 200 also for errors, with JSON labelled text/plain: only `errcode` in the body counts.
-
 Source: WeChat Official Accounts, "web authorization".
 """
 
@@ -11,11 +9,9 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import quote, urlencode
 
-import msgspec
-from msgspec import Struct
-
-from server.errors import LoginRefused, WeChatRefused, WeChatUnavailable
+from server.errors import LoginRefused, WeChatUnavailable
 from server.ports import WeChatUser
+from server.wechat import errcode
 
 Scope = Literal["snsapi_base", "snsapi_userinfo"]
 
@@ -39,8 +35,6 @@ _LOGIN_REFUSED: Final = {
     (USERINFO, 42007): "token_expired",
     (USERINFO, 43004): "must_follow",
 }
-# Somebody has to change the configuration; asking again does not help.
-_CONFIGURATION: Final = frozenset({40001, 40013, 40125, 40164, 40243, 41001, 41002, 41004, 48001})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +46,7 @@ class UserToken:
     is_snapshot: bool
 
 
-class _Answer(Struct):
-    errcode: int = 0
-    errmsg: str = ""
+class _Answer(errcode.Answer):
     access_token: str = ""
     openid: str = ""
     is_snapshotuser: int = 0
@@ -124,15 +116,8 @@ def snapshot_user(token: UserToken) -> WeChatUser:
 
 
 def _read(call: str, body: bytes) -> _Answer:
-    try:
-        answer = msgspec.json.decode(body, type=_Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise WeChatUnavailable(call, "malformed") from None
-    code = answer.errcode
-    if not code:
-        return answer
-    if (call, code) in _LOGIN_REFUSED:
-        raise LoginRefused(_LOGIN_REFUSED[call, code])
-    if code in _CONFIGURATION:
-        raise WeChatRefused(call, str(code), answer.errmsg[:128])
-    raise WeChatUnavailable(call, f"errcode_{code}")  # busy, over quota, or a code nobody has told us of
+    answer = errcode.decode(call, body, _Answer)
+    if (call, answer.errcode) in _LOGIN_REFUSED:
+        raise LoginRefused(_LOGIN_REFUSED[call, answer.errcode])
+    errcode.check(call, answer)
+    return answer

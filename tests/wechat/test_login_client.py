@@ -8,7 +8,7 @@ import pytest
 
 from server.errors import LoginRefused, WeChatUnavailable
 from server.ports import LoginGateway, WeChatUser
-from server.wechat.client import WeChatLoginClient
+from server.wechat.official_client import WeChatLoginClient
 from tests.wechat.wechat_peer import Peer, a_peer, http
 
 OPENID = "oUpF8uMEb4qRXf22hE3X68TekukE"
