@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.errors import ConfigError
+from server.wechat.official_message import FACTS
 
 # Printed in WeChat's documents: everybody knows these.
 SAMPLE_KEYS = frozenset({"192006250b4c09247ec02edce69f6a2d", "8934e7d15453e97507ef794cf7b0519d"})
@@ -105,6 +106,13 @@ class Settings(BaseSettings):
         ("https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"),
         description="Hosts of WeChat Pay; the next one is tried when one does not answer.",
     )
+    wechat_template_id: str = Field(
+        "", description="Template of the message to an initiator who is not looking; empty for no messages."
+    )
+    wechat_template_fields: Words = Field(
+        ("thing1=title", "thing2=payer", "amount3=amount", "time4=paid_at"),
+        description="What each field of that template says: `title`, `payer`, `amount`, `progress` or `paid_at`.",
+    )
     wechat_official_url: str = Field("", description="Host of the official-account API; default WeChat's own.")
     wechat_authorize_url: str = Field("", description="Host of WeChat's login page; default WeChat's own.")
     wechat_timeout_s: float = Field(5.0, gt=0, le=30, description="Longest wait for one call to WeChat, in seconds.")
@@ -129,6 +137,7 @@ class Settings(BaseSettings):
         "wechat_base_urls",
         "wechat_api_v3_keys",
         "wechat_public_keys",
+        "wechat_template_fields",
         mode="before",
     )
     @classmethod
@@ -144,6 +153,15 @@ class Settings(BaseSettings):
     @classmethod
     def _check_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_origin(url) for url in value)
+
+    @field_validator("wechat_template_fields")
+    @classmethod
+    def _check_template_fields(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or any(not re.fullmatch(rf"[A-Za-z_0-9]+=({'|'.join(FACTS)})", field) for field in value):
+            raise ValueError(f"write field=fact, separated by commas; a fact is one of {', '.join(FACTS)}")
+        if len({field.partition("=")[0] for field in value}) < len(value):
+            raise ValueError("a field is there twice")
+        return value
 
     @field_validator("mongodb_url")
     @classmethod

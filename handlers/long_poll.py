@@ -58,6 +58,7 @@ class OrderHandler(BaseHandler):
         if wait_s and order.rev <= since:
             seat = self.desk.sign_in(ticket, self.client_ip, self._bell)
             try:
+                await seat.notice(order)
                 order = await self._newer(seat, since, wait_s)
             finally:
                 seat.give_up()

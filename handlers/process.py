@@ -23,6 +23,7 @@ from handlers.operator_socket import OperatorSocket
 from handlers.ops import make_metrics_app
 from handlers.web import InFlight
 from server.bootstrap import Services, build
+from server.bus.presence import REFRESH_S
 from server.errors import ConfigError
 from server.usecases.forget_old import EVERY_MS
 from settings import Settings
@@ -114,6 +115,8 @@ class Server:
         self._http.add_sockets(sockets)
         self._beats = PeriodicCallback(services.hub.tick, 1000)
         self._beats.start()
+        self._presence = PeriodicCallback(services.presence.refresh, REFRESH_S * 1000)
+        self._presence.start()
         self._lag = LoopLag(services.metrics)
         self._lag.start()
         self._metrics_http = _serve_metrics(services)
@@ -134,6 +137,7 @@ class Server:
         self._beats.stop()
         self._lag.stop()
         self._tidying.stop()
+        self._presence.stop()
         await self._send_watchers_away()
         try:
             async with asyncio.timeout(DRAIN_S):

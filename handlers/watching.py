@@ -11,6 +11,7 @@ from handlers.admission import Admission
 from handlers.auth import Sessions, WatchTicket
 from server.bootstrap import Services
 from server.bus.hub import CLOSE_RESTARTING, End, Transport, Watcher
+from server.domain.document import Order
 
 NOT_ALLOWED: Final = 4401  # stop
 NO_SUCH_ORDER: Final = 4404  # stop
@@ -68,6 +69,7 @@ class Seat:
     def __init__(self, services: Services, watcher: Watcher, leave: Callable[[], None]) -> None:
         self._services = services
         self._leave: Callable[[], None] | None = leave
+        self._presence_of = ""  # the order its initiator was seen on
         self.watcher = watcher
 
     async def begin(self) -> None:
@@ -79,10 +81,19 @@ class Seat:
         """
         order = await self._services.store.get(self.watcher.order_id)
         self._services.hub.offer_to(self.watcher, order)
+        await self.notice(order)
         self.watcher.beat(self._services.hub.beat_frame(self.watcher), time.monotonic())
+
+    async def notice(self, order: Order) -> None:
+        """Let all processes know if it is the initiator who looks, where that spares him a message."""
+        if order.tells and not self._presence_of and self.watcher.openid == order.initiator.openid:
+            self._presence_of = order.order_id
+            await self._services.presence.arrive(order.order_id)
 
     def give_up(self) -> None:
         """The page is gone. Safe to repeat."""
+        if self._presence_of and self._leave is not None:
+            self._services.presence.leave(self._presence_of)
         self._services.hub.forget(self.watcher)
         if self._leave is not None:
             self._leave()

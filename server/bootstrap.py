@@ -11,6 +11,7 @@ import anyio.lowlevel
 
 from server.bus.hub import Hub
 from server.bus.local import LocalBus
+from server.bus.presence import CachedPresence
 from server.bus.redis import RedisBus
 from server.bus.ringing import RingingBus
 from server.cache.local import LocalCache
@@ -26,10 +27,12 @@ from server.usecases.forget_old import forget_old
 from server.usecases.official_account import OfficialAccount
 from server.usecases.record_notifies import NotifyRecorder
 from server.usecases.relay import Relay
+from server.usecases.teller import Teller
 from server.wechat import key_files
 from server.wechat.client import WeChatPayClient
 from server.wechat.line import Certificate
 from server.wechat.official_client import MiniProgramClient, OfficialClient, WeChatLoginClient
+from server.wechat.official_message import Template
 from server.wechat.router import PayRouter
 from server.wechat.v2_sign import Merchant, SignType
 from server.wechat.v3_client import WeChatPayV3Client
@@ -66,6 +69,7 @@ class Services:
     login: LoginGateway
     official: OfficialAccount
     miniprogram: MiniProgramGateway | None
+    presence: CachedPresence
     clock: Clock
     bell: asyncio.Event  # rings when an order has something to do
     metrics: Metrics
@@ -76,8 +80,15 @@ class Services:
         rule = RewardRule(
             initiator_points=self.settings.reward_initiator_points, payer_points=self.settings.reward_payer_points
         )
+        teller = Teller(self.official, self.presence, self.settings.origin)
         means = Means(
-            store=self.store, bus=self.bus, cache=self.cache, gateway=self.gateway, clock=self.clock, rule=rule
+            store=self.store,
+            bus=self.bus,
+            cache=self.cache,
+            gateway=self.gateway,
+            clock=self.clock,
+            rule=rule,
+            teller=teller if self.settings.wechat_template_id else None,
         )
         return Relay(means, self.bell)
 
@@ -98,7 +109,7 @@ class Services:
         """Let go of everything, in the reverse order of its making."""
         if self.miniprogram is not None:
             await self.miniprogram.aclose()
-        for service in (self.official, self.login, self.gateway, self.bus, self.cache, self.store):
+        for service in (self.presence, self.official, self.login, self.gateway, self.bus, self.cache, self.store):
             await service.aclose()
 
 
@@ -161,6 +172,7 @@ async def build(settings: Settings) -> Services:
         ),
         official=OfficialAccount(settings.wechat_appid, _official_client(settings), cache=cache, clock=clock),
         miniprogram=_miniprogram_client(settings),
+        presence=CachedPresence(cache),
         clock=clock,
         bell=bell,
         metrics=metrics,
@@ -168,8 +180,14 @@ async def build(settings: Settings) -> Services:
 
 
 def _official_client(settings: Settings) -> OfficialClient:
-    secret = settings.wechat_app_secret.get_secret_value()
-    return OfficialClient(settings.wechat_appid, secret, settings.official_url, total_s=settings.wechat_timeout_s)
+    fields = dict(field.split("=") for field in settings.wechat_template_fields)
+    return OfficialClient(
+        settings.wechat_appid,
+        settings.wechat_app_secret.get_secret_value(),
+        settings.official_url,
+        template=Template(settings.wechat_template_id, fields) if settings.wechat_template_id else None,
+        total_s=settings.wechat_timeout_s,
+    )
 
 
 def _miniprogram_client(settings: Settings) -> MiniProgramClient | None:

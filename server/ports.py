@@ -4,7 +4,7 @@ The seams: what the use cases need from the outside world, each a Protocol with 
 `tests/contracts/` holds one suite per port and runs it on every filling.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
@@ -14,6 +14,7 @@ from msgspec import Struct
 from server.domain.bill import Bill
 from server.domain.document import Order, Payment, Refund
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed, TradeType
+from server.domain.money import Fen
 from server.domain.notify import Notify, NotifyFilter
 from server.domain.prepaid import Prepaid
 from server.domain.rewards import Reward
@@ -325,14 +326,30 @@ class Credential:
     expires_in_s: int
 
 
-class TemplateMessage(Struct, frozen=True, kw_only=True):
-    """One message to one person. `data` is the template's fields; `client_msg_id` makes a repeat none."""
+class PaidMessage(Struct, frozen=True, kw_only=True):
+    """
+    What an initiator is told of one payment; `openid` is his.
+
+    `url` is what the message opens; `client_msg_id` makes a repeat none.
+    """
 
     openid: str
-    template_id: str
     url: str
     client_msg_id: str
-    data: Mapping[str, str]
+    title: str
+    payer: str
+    amount: Fen
+    paid_shares: int
+    shares: int
+    paid_at_ms: int
+
+
+class Presence(Protocol):
+    """Who is looking at his own order just now. A hint: who cannot be found does not look."""
+
+    async def is_watching(self, order_id: str) -> bool:
+        """Has the initiator of this order a page on it, on any process?"""
+        ...
 
 
 class OfficialGateway(Protocol):
@@ -354,9 +371,9 @@ class OfficialGateway(Protocol):
         """Return the signature that lets the page at this address (without fragment) use the JS-SDK."""
         ...
 
-    async def send_template(self, access_token: str, message: TemplateMessage) -> None:
+    async def send_paid(self, access_token: str, message: PaidMessage) -> None:
         """
-        Send a message. Safe to repeat for ten minutes.
+        Send a template message. Safe to repeat for ten minutes.
 
         Raises:
             WeChatRefused: It will never be sent: 43004 does not follow the account, 40037 no such template, …

@@ -99,7 +99,8 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     One document. `shares` are the amounts asked for; times are Unix milliseconds.
 
-    `earns` says whether payments of it are rewarded, as promised when it was placed.
+    `earns` says whether payments of it are rewarded, as promised when it was placed; `tells`, whether its initiator is
+    sent a message of each payment while he does not look.
     """
 
     order_id: str
@@ -113,6 +114,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at_ms: int
     note: str = ""
     earns: bool = False
+    tells: bool = False
     paid_at_ms: int | None = None
     closed_at_ms: int | None = None
     payments: tuple[Payment, ...] = ()
@@ -149,6 +151,7 @@ def new_order(
     now_ms: int,
     expires_at_ms: int,
     earns: bool = False,
+    tells: bool = False,
 ) -> Order:
     """Return a fresh order at rev 1 that asks for the sum of `shares`."""
     return Order(
@@ -159,6 +162,7 @@ def new_order(
         title=title,
         note=note,
         earns=earns,
+        tells=tells,
         amount=Fen(sum(shares)),
         shares=shares,
         created_at_ms=now_ms,

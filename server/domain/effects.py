@@ -41,7 +41,7 @@ class EffectKind(StrEnum):
 
 # Nobody runs these yet. Whoever does takes them out of here; the orders written until then are due again as soon as
 # they change.
-UNATTENDED: Final = frozenset({EffectKind.WEBHOOK, EffectKind.TELL_INITIATOR})
+UNATTENDED: Final = frozenset({EffectKind.WEBHOOK})
 
 _LADDERS: Final[Mapping[EffectKind, tuple[int, ...]]] = {
     EffectKind.QUERY: QUERY_GAPS_S,

@@ -235,11 +235,12 @@ def _free_share_for(order: Order, paid: Payment) -> int | None:
 
 def _take_share(order: Order, paid: Payment, now_ms: int) -> Order:
     order = _record(order, paid)
+    tells = order.tells and paid.payer.openid != order.initiator.openid
     effects = with_effect(
         order.effects,
         *((Effect(kind=EffectKind.REWARD, about=paid.out_trade_no, due_at_ms=now_ms),) if order.earns else ()),
         Effect(kind=EffectKind.WEBHOOK, about=f"payment.paid:{paid.out_trade_no}", due_at_ms=now_ms),
-        Effect(kind=EffectKind.TELL_INITIATOR, about=paid.out_trade_no, due_at_ms=now_ms),
+        *((Effect(kind=EffectKind.TELL_INITIATOR, about=paid.out_trade_no, due_at_ms=now_ms),) if tells else ()),
     )
     order = replace(order, effects=effects, entries=told(order, Entry("paid", now_ms, paid.payer.name, paid.amount)))
     if len(order.held_shares) < len(order.shares):

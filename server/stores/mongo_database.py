@@ -113,10 +113,7 @@ async def prepare(database: Database) -> bool:
             hello = await database.client.admin.command("hello")
             if "setName" not in hello and hello.get("msg") != "isdbgrid":
                 raise ConfigError("MONGODB_URL names a lone server: daifu needs a replica set (of one, at least)")
-            await database.orders.create_indexes(list(ORDER_INDEXES))
-            await database.rewards.create_indexes(list(REWARD_INDEXES))
-            await database.notifies.create_indexes(list(NOTIFY_INDEXES))
-            await database.idempotency.create_indexes(list(KEY_INDEXES))
+            await asyncio.gather(*(database[name].create_indexes(list(indexes)) for name, indexes in INDEXES.items()))
     except StoreUnavailable as error:
         raise _refusal(database.name, error.__cause__) or error from error.__cause__
     return bool(hello.get("maxWireVersion", 0) >= _BULK_WRITE_SINCE)

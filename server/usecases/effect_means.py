@@ -13,6 +13,7 @@ from server.domain.events import EffectPostponed, Event
 from server.domain.rewards import RewardRule
 from server.ports import Bus, Cache, Clock, PayGateway, Store
 from server.usecases.pace import Pace
+from server.usecases.teller import Teller
 
 log: Final = structlog.get_logger("server.relay")
 
@@ -22,7 +23,7 @@ Outcome = tuple[Event, ...]
 
 @dataclass(frozen=True)
 class Means:
-    """`jitter` returns a random number from 0 to 1."""
+    """Without a `teller` initiators are sent no messages. `jitter` returns a random number from 0 to 1."""
 
     store: Store
     bus: Bus
@@ -30,6 +31,7 @@ class Means:
     gateway: PayGateway
     clock: Clock
     rule: RewardRule
+    teller: Teller | None = None
     pace: Pace = field(default_factory=Pace)
     jitter: Callable[[], float] = random.random
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from server.ports import Cache, Clock, Credential, OfficialGateway, TemplateMessage
+from server.ports import Cache, Clock, Credential, OfficialGateway, PaidMessage
 from server.usecases.credential import Keeper
 
 # Our own limits, far above what all processes together need (a dozen fetches a day) and far below WeChat's: a fault
@@ -50,15 +50,15 @@ class OfficialAccount:
         )
         return PageSignature(appId=self._appid, timestamp=timestamp_s, nonceStr=nonce, signature=signature)
 
-    async def send_template(self, message: TemplateMessage) -> None:
+    async def send_paid(self, message: PaidMessage) -> None:
         """
-        Send a template message.
+        Tell an initiator of a payment, by template message.
 
         Raises:
             WeChatRefused: It will never be sent.
             WeChatUnavailable, StaleToken: Unknown, or not now.
         """
-        await self._token.use(lambda token: self._gateway.send_template(token, message))
+        await self._token.use(lambda token: self._gateway.send_paid(token, message))
 
     async def aclose(self) -> None:
         await self._gateway.aclose()

@@ -20,6 +20,7 @@ class OrderDraft(Struct, frozen=True, kw_only=True):
     shares: tuple[Fen, ...]
     ttl_s: int
     earns: bool
+    tells: bool = False
 
 
 class Idempotency(Struct, frozen=True):
@@ -58,6 +59,7 @@ async def place_order(
         now_ms=now_ms,
         expires_at_ms=now_ms + draft.ttl_s * 1000,
         earns=draft.earns,
+        tells=draft.tells,
     )
     try:
         await store.insert(order)

@@ -21,6 +21,7 @@ from server.usecases.effect_means import Means, Outcome, Runner, alarm, log, pos
 from server.usecases.query_payment import query_payment
 from server.usecases.refund_payment import query_refund, refund_payment
 from server.usecases.reward_payment import reward_payment, take_back_reward
+from server.usecases.tell_initiator import tell_initiator
 
 AT_ONCE: Final = 8  # effects of one order
 LONGEST_RUN_S: Final = 20  # a close is four calls
@@ -39,6 +40,7 @@ RUNNERS: Final[Mapping[EffectKind, Runner]] = {
     EffectKind.QUERY_REFUND: query_refund,
     EffectKind.REWARD: reward_payment,
     EffectKind.TAKE_BACK_REWARD: take_back_reward,
+    EffectKind.TELL_INITIATOR: tell_initiator,
 }
 
 

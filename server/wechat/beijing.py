@@ -19,6 +19,12 @@ def to_beijing(time_ms: int) -> str:
     return f"{_in_beijing(time_ms):%Y%m%d%H%M%S}"
 
 
+def to_beijing_text(time_ms: int) -> str:
+    """Write Unix milliseconds for people: `yyyy-MM-dd HH:mm:ss`."""
+    moment = _EPOCH + timedelta(seconds=time_ms // 1000)
+    return f"{moment.astimezone(_BEIJING):%Y-%m-%d %H:%M:%S}"
+
+
 def from_beijing(text: str) -> int:
     """
     Read `yyyyMMddHHmmss` as Unix milliseconds.

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from server.ports import Credential, MiniProgramSession, TemplateMessage, WeChatUser
+from server.errors import WeChatRefused
+from server.ports import Credential, MiniProgramSession, PaidMessage, WeChatUser
 from server.wechat import miniprogram, official, official_message, official_token
 from server.wechat.line import JSON, TOTAL_TIMEOUT_S, Line
 
@@ -44,9 +45,18 @@ class WeChatLoginClient:
 
 
 class OfficialClient:
-    """Fills `ports.OfficialGateway` for one official account."""
+    """Fills `ports.OfficialGateway` for one official account. Without a template it sends no messages."""
 
-    def __init__(self, appid: str, app_secret: str, base_url: str, *, total_s: float = TOTAL_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        appid: str,
+        app_secret: str,
+        base_url: str,
+        *,
+        template: official_message.Template | None = None,
+        total_s: float = TOTAL_TIMEOUT_S,
+    ) -> None:
+        self._template = template
         self._appid = appid
         self._app_secret = app_secret
         self._line = Line([base_url], total_s)
@@ -63,9 +73,11 @@ class OfficialClient:
     def sign_page(self, *, ticket: str, nonce: str, timestamp_s: int, url: str) -> str:
         return official_token.jssdk_signature(ticket=ticket, nonce=nonce, timestamp_s=timestamp_s, url=url)
 
-    async def send_template(self, access_token: str, message: TemplateMessage) -> None:
+    async def send_paid(self, access_token: str, message: PaidMessage) -> None:
+        if self._template is None:
+            raise WeChatRefused(official_message.TEMPLATE, "TEMPLATE", "no template is configured")
         path = official_message.template_path(access_token)
-        body = official_message.template_body(message)
+        body = official_message.template_body(message, self._template)
         official_message.check_sent(await self._line.fetch(official_message.TEMPLATE, "POST", path, body, headers=JSON))
 
     async def aclose(self) -> None:

@@ -4,13 +4,16 @@ Template messages of an official account: what to send, and what the answers mea
 Source: WeChat Official Accounts, "template messages".
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
 import msgspec
 
-from server.ports import TemplateMessage
+from server.ports import PaidMessage
 from server.wechat import errcode
+from server.wechat.beijing import to_beijing_text
 
 TEMPLATE: Final = "message/template/send"
 
@@ -19,13 +22,30 @@ FINAL: Final = errcode.CONFIGURATION | {40003, 40036, 40037, 41030, 43004, 43101
 
 MAX_THING: Final = 20  # characters of a `thing` field; a longer one is refused with 47003
 
+# What a field of the template can say; an empty value would be refused with 47003.
+FACTS: Final[Mapping[str, Callable[[PaidMessage], str]]] = {
+    "title": lambda message: message.title,
+    "payer": lambda message: message.payer or "微信用户",
+    "amount": lambda message: f"¥{message.amount // 100}.{message.amount % 100:02}",
+    "progress": lambda message: f"{message.paid_shares}/{message.shares}",
+    "paid_at": lambda message: to_beijing_text(message.paid_at_ms),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The account's template: its id, and which of `FACTS` each of its fields says, such as `thing1` the `title`."""
+
+    template_id: str
+    fields: Mapping[str, str]
+
 
 def template_path(access_token: str) -> str:
     """Return path and query of the call. They carry the token: never log them."""
     return f"/cgi-bin/{TEMPLATE}?{urlencode({'access_token': access_token})}"
 
 
-def template_body(message: TemplateMessage) -> bytes:
+def template_body(message: PaidMessage, template: Template) -> bytes:
     """
     Return the message. WeChat sends the same `client_msg_id` to the same person once within ten minutes.
 
@@ -34,10 +54,10 @@ def template_body(message: TemplateMessage) -> bytes:
     return msgspec.json.encode(
         {
             "touser": message.openid,
-            "template_id": message.template_id,
+            "template_id": template.template_id,
             "url": message.url,
             "client_msg_id": message.client_msg_id,
-            "data": {name: {"value": _fitting(name, value)} for name, value in message.data.items()},
+            "data": {name: {"value": _fitting(name, FACTS[fact](message))} for name, fact in template.fields.items()},
         }
     )
 

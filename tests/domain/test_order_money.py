@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from server.domain.document import Order, OrderState, balance
 from server.domain.effects import Effect, EffectKind
@@ -229,3 +230,12 @@ def test_a_payment_earns_its_reward_and_its_news_exactly_once() -> None:
         Effect(kind=EffectKind.TELL_INITIATOR, about=attempt_no(1), due_at_ms=NOW_MS),
     ]
     assert list(order.effects) == expected
+
+
+def test_no_message_is_owed_where_none_was_configured_or_nobody_else_paid() -> None:
+    quiet = after(replace(an_order(), tells=False), started(), paid())
+    own = an_order()
+    own = after(replace(own, initiator=started().payer), started(), paid())
+
+    for order in (quiet, own):
+        assert all(effect.kind is not EffectKind.TELL_INITIATOR for effect in order.effects)

@@ -5,9 +5,11 @@ import json
 import msgspec
 import pytest
 
+from server.domain.money import Fen
 from server.errors import StaleToken, WeChatRefused, WeChatUnavailable
-from server.ports import Credential, TemplateMessage
+from server.ports import Credential, PaidMessage
 from server.wechat import official_message, official_token
+from server.wechat.official_message import Template
 
 TICKET = "sM4AOVdWfPE4DxkXGEs8VMCPGGVi4C3VM0P37wVUCFvkVAy_90u5h9nbSlYy3-Sl-HhTdfl2fzFy1AOcHKP7qg"
 
@@ -96,17 +98,28 @@ def test_a_message_that_nobody_will_ever_get_is_refused(errcode: int) -> None:
 
 
 def test_a_message_carries_its_number_and_fields_cut_to_what_wechat_takes() -> None:
-    message = TemplateMessage(
+    message = PaidMessage(
         openid="o1",
-        template_id="t",
         url="https://x/",
         client_msg_id="7",
-        data={"thing1": "长" * 21, "amount2": "¥1.00"},
+        title="长" * 21,
+        payer="",
+        amount=Fen(1805),
+        paid_shares=2,
+        shares=3,
+        paid_at_ms=1795249454000,
     )
-    assert msgspec.json.decode(official_message.template_body(message)) == {
+    fields = {"thing1": "title", "name2": "payer", "amount3": "amount", "thing4": "progress", "time5": "paid_at"}
+    assert msgspec.json.decode(official_message.template_body(message, Template("t", fields))) == {
         "touser": "o1",
         "template_id": "t",
         "url": "https://x/",
         "client_msg_id": "7",
-        "data": {"thing1": {"value": "长" * 19 + "…"}, "amount2": {"value": "¥1.00"}},
+        "data": {
+            "thing1": {"value": "长" * 19 + "…"},
+            "name2": {"value": "微信用户"},
+            "amount3": {"value": "¥18.05"},
+            "thing4": {"value": "2/3"},
+            "time5": {"value": "2026-11-21 16:24:14"},
+        },
     }
