@@ -9,6 +9,7 @@ from tornado.web import Application, RequestHandler
 from handlers.auth import Sessions
 from handlers.base import NotFoundHandler, TooLargeHandler
 from handlers.events import EventsHandler
+from handlers.jssdk import JssdkHandler
 from handlers.limits import Limits
 from handlers.login import CALLBACK_PATH, CallbackHandler, LoginHandler, MeHandler, TokenHandler
 from handlers.long_poll import OrderHandler
@@ -86,6 +87,7 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
             (CALLBACK_PATH, CallbackHandler, given),
             (r"/api/me", MeHandler, given),
             (r"/api/token", TokenHandler, given),
+            (r"/api/jssdk", JssdkHandler, given),
             (r"/api/orders", OrdersHandler, given),
             (order, OrderHandler, given),
             (order + r"/events", EventsHandler, given),

@@ -13,6 +13,8 @@ from handlers.texts import text
 STATIC: Final = Path(__file__).resolve().parent.parent / "static"
 PAGES: Final = STATIC / "pages"
 
+JSSDK_HOST: Final = "https://res.wx.qq.com"  # pages load WeChat's JS-SDK from there, inside WeChat
+
 _TITLES: Final = {"zh-CN": "出错了", "en": "Something is wrong"}
 _BACK: Final = {"zh-CN": "回到首页", "en": "Back to the start"}
 
@@ -91,7 +93,7 @@ class PageHandler(BaseHandler):
         socket = settings.origin.replace("http", "ws", 1)
         rules = {
             "default-src": "'none'",
-            "script-src": f"'self' {simulator}",
+            "script-src": f"'self' {simulator or JSSDK_HOST}",
             "style-src": "'self'",
             "img-src": f"'self' data: https: {simulator}",
             "connect-src": f"'self' {socket}",

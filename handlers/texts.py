@@ -75,6 +75,7 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
 REASONS: Final[dict[str, dict[Language, str]]] = {
     "blank": {"zh-CN": "不能为空", "en": "must not be blank"},
     "control": {"zh-CN": "含有不允许的字符", "en": "contains characters that are not allowed"},
+    "foreign": {"zh-CN": "不是本站的地址", "en": "is not an address of this site"},
     "duplicate": {"zh-CN": "重复出现", "en": "appears twice"},
     "invalid_json": {"zh-CN": "不是有效的 JSON", "en": "is not valid JSON"},
     "max": {"zh-CN": "不能大于 {limit}", "en": "must be at most {limit}"},

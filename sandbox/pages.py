@@ -44,7 +44,7 @@ class AvatarHandler(Handler):
 
 
 class AssetHandler(StaticFileHandler):
-    """bridge.js is meant for pages of another origin."""
+    """bridge.js and jweixin.js are meant for pages of another origin."""
 
     def set_extra_headers(self, path: str) -> None:
         self.clear_header("Server")

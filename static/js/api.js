@@ -121,6 +121,7 @@ export function makeApi({ fetch, storage, location, history, language, now = Dat
     forgetViewer,
     setServerTime,
     nowMs: () => now() + clockOffsetMs,
+    pageSignature: (url) => json("GET", `/api/jssdk?url=${encodeURIComponent(url)}`),
     me: () => json("GET", "/api/me"),
     createOrder: (draft, key) => json("POST", "/api/orders", { body: draft, headers: { "Idempotency-Key": key } }),
     orders: (before) => json("GET", `/api/orders?limit=20${before ? `&before=${encodeURIComponent(before)}` : ""}`),

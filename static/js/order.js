@@ -13,10 +13,11 @@ import {
 import { byId, element, setText, showText } from "./dom.js";
 import { countdown, initiatorView, words, yuan } from "./order_view.js";
 import { watchOrder } from "./page_watch.js";
-import { ask, errorText, everySecond, markReady, showWhoIAm, startPage, toast } from "./shell.js";
+import { ask, errorText, everySecond, markReady, shareCardOf, showWhoIAm, startPage, toast } from "./shell.js";
 
 const page = startPage();
 const { api, say, date, orderId } = page;
+const setCard = shareCardOf(page);
 let order = null;
 
 function draw() {
@@ -90,6 +91,7 @@ function show(newest) {
     return;
   }
   order = newest;
+  setCard(order);
   draw();
 }
 

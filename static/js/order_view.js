@@ -10,6 +10,17 @@ const LONGEST_CONFIRM_MS = 30_000; // then the friend may press pay again: WeCha
 
 export const words = (key, args = {}) => ({ key, args });
 
+/** What WeChat shows where the order's link is passed on; `publicUrl` is daifu's address. */
+export function shareCard(order, publicUrl) {
+  const { name, avatar } = order.initiator;
+  return {
+    title: words("card_title", { name, title: order.title }),
+    desc: words(order.shares > 1 ? "card_shares" : "card_one", { amount: yuan(order.amount), shares: order.shares }),
+    link: `${publicUrl}/pay/${order.order_id}`,
+    imgUrl: avatar || `${publicUrl}/static/img/card.png`,
+  };
+}
+
 /** Write fen as yuan: 5 -> "0.05". */
 export function yuan(fen) {
   const digits = String(fen).padStart(3, "0");

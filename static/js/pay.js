@@ -13,10 +13,11 @@ import {
 import { byId, element, setText, showText } from "./dom.js";
 import { countdown, friendView, words, yuan } from "./order_view.js";
 import { watchOrder } from "./page_watch.js";
-import { ask, errorText, everySecond, markReady, showWhoIAm, startPage, toast } from "./shell.js";
+import { ask, errorText, everySecond, markReady, shareCardOf, showWhoIAm, startPage, toast } from "./shell.js";
 
 const page = startPage();
 const { api, say, orderId } = page;
+const setCard = shareCardOf(page);
 const cashier = makeCashier({ window, document, setTimeout: window.setTimeout.bind(window) });
 const local = { busy: null, busy_since_ms: 0, outside: false };
 let order = null;
@@ -134,6 +135,7 @@ async function askAboutOpenAttempt() {
 function show(newest) {
   const first = order === null;
   order = newest;
+  setCard(order);
   if (first) {
     byId("asker-avatar").replaceWith(avatarOf(order.initiator));
     askAboutOpenAttempt().catch(() => {}); // the watch brings the truth as well

@@ -2,7 +2,8 @@
 
 import { makeApi } from "./api.js";
 import { byId, element, setText, showText } from "./dom.js";
-import { words } from "./order_view.js";
+import { shareCard, words } from "./order_view.js";
+import { loadSdk, makeShareCard, sdkUrl } from "./share_card.js";
 import { dateWriter, speaker } from "./texts.js";
 
 const TOAST_MS = 3_500;
@@ -56,6 +57,21 @@ function tabStorage() {
       removeItem: (key) => kept.delete(key),
     };
   }
+}
+
+/** Return `show(order)`, which sets the card WeChat shows when this page is passed on. */
+export function shareCardOf({ api, say, publicUrl }) {
+  const { userAgent } = window.navigator;
+  const show = makeShareCard({
+    url: sdkUrl({ simulatorUrl: meta("simulator-url"), userAgent }),
+    location,
+    load: loadSdk(document, window),
+    sign: api.pageSignature,
+  });
+  return (order) => {
+    const card = shareCard(order, publicUrl);
+    show({ ...card, title: say(card.title), desc: say(card.desc) });
+  };
 }
 
 /** Tell tests and screen readers that the page shows its first true state. */

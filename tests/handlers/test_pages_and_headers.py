@@ -144,7 +144,7 @@ class TestHeaders:
         async with a_client(f"http://127.0.0.1:{daifu.port}") as http:
             answer = await http.get("/nothing")
         await daifu.aclose()
-        assert "script-src 'self';" in answer.headers["content-security-policy"]
+        assert "script-src 'self' https://res.wx.qq.com;" in answer.headers["content-security-policy"]
         assert "connect-src 'self' wss://daifu.invalid;" in answer.headers["content-security-policy"]
         assert answer.headers["strict-transport-security"] == "max-age=31536000"
         assert "_sim" not in answer.text
@@ -260,6 +260,7 @@ class TestWords:
             errors.MerchantMismatch("appid"),
             errors.WeChatUnavailable("c", "r"),
             errors.WeChatRefused("c", "CODE", "m"),
+            errors.StaleToken("c", "40001"),
             errors.LoginRefused("state"),
             errors.StoreUnavailable("r"),
             errors.DuplicateOrder("o"),
