@@ -13,6 +13,7 @@ from handlers.jssdk import JssdkHandler
 from handlers.limits import Limits
 from handlers.login import CALLBACK_PATH, CallbackHandler, LoginHandler, MeHandler, TokenHandler
 from handlers.long_poll import OrderHandler
+from handlers.miniprogram import MiniProgramHandler
 from handlers.notify import PayNotifyHandler, RefundNotifyHandler, TooLargeNotifyHandler
 from handlers.notify_v3 import V3NotifyHandler
 from handlers.ops import HealthHandler, MetricsHandler, ReadyHandler
@@ -85,6 +86,7 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
             (r"/pay/([^/]+)", PayPageHandler, given),
             (r"/auth/login", LoginHandler, given),
             (CALLBACK_PATH, CallbackHandler, given),
+            (r"/auth/miniprogram", MiniProgramHandler, given),
             (r"/api/me", MeHandler, given),
             (r"/api/token", TokenHandler, given),
             (r"/api/jssdk", JssdkHandler, given),

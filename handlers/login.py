@@ -15,6 +15,7 @@ from server.domain.public_order import PublicPerson
 from server.domain.user import User
 from server.errors import LoginRefused
 from server.ports import WeChatUser
+from server.usecases.log_in import spend
 
 CALLBACK_PATH = "/auth/callback"
 _STATE_ALPHABET = string.ascii_letters + string.digits  # WeChat returns a state of letters and digits unchanged
@@ -40,10 +41,13 @@ class CallbackHandler(PageHandler):
 
     async def get(self) -> None:
         await self.web.limits.check("logins", self.client_ip)
-        next_path = self._next_path(self.get_query_argument("state", ""))
+        state = self.get_query_argument("state", "")
+        next_path = self._next_path(state)
+        await spend("state", state, cache=self.services.cache)
         code = self.get_query_argument("code", "")
         if not code:
             raise LoginRefused("refused by the user")
+        await spend("code", code, cache=self.services.cache)
         found = await self.services.login.redeem(code)
         if found.is_snapshot:
             raise ApiError(403, "login_snapshot")

@@ -34,6 +34,10 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
         "en": "This is a preview. Tap “Use full service” in WeChat and try again.",
     },
     "method_not_allowed": {"zh-CN": "不支持这个方法。", "en": "This method is not allowed here."},
+    "no_miniprogram": {
+        "zh-CN": "没有配置小程序登录。",
+        "en": "No mini-program is configured here.",
+    },
     "not_found": {"zh-CN": "没有这个页面。", "en": "There is nothing at this address."},
     "not_logged_in": {"zh-CN": "请先登录。", "en": "Please log in first."},
     "order_conflict": {"zh-CN": "订单现在不允许这样做。", "en": "The order does not allow this."},

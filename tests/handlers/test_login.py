@@ -105,6 +105,18 @@ class TestTheState:
         second = await code_and_state(newcomer)
         check_page(await call_back(newcomer, code=second["code"], state=first["state"]), 400, NOT_COMPLETED)
 
+    async def test_works_once_even_with_a_kept_cookie(
+        self, daifu: Daifu, wechat_control: httpx.AsyncClient, newcomer: Person
+    ) -> None:
+        query = await code_and_state(newcomer)
+        kept = "; ".join(f"{cookie.name}={cookie.value}" for cookie in newcomer.http.cookies.jar)
+        assert (await call_back(newcomer, **query)).status_code == 302
+        async with a_client(daifu.url) as http:
+            again = await http.get("/auth/callback", params=query, headers={"Cookie": kept, "Accept-Language": "en"})
+        check_page(again, 400, NOT_COMPLETED)
+        calls = (await wechat_control.get("/_sim/calls")).json()["calls"]
+        assert [call["api"] for call in calls].count("access_token") == 1
+
     async def test_of_another_browser_is_refused(self, daifu: Daifu, newcomer: Person) -> None:
         query = await code_and_state(newcomer)
         async with Person("victim", daifu.url) as victim:

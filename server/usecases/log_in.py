@@ -1,0 +1,51 @@
+"""Logins: what was handed in once is never taken again, and a mini-program's code becomes a person."""
+
+import hashlib
+from typing import Final
+
+from server.domain.events import Person
+from server.domain.user import User
+from server.errors import LoginRefused
+from server.ports import Cache, Clock, MiniProgramGateway, Store
+
+SPENT_S: Final = 600  # longer than any code or state of a login is good for
+
+# A mini-program is told no name; this one stands on the pages until its user says his.
+NAMELESS: Final = "微信用户"
+
+
+async def spend(kind: str, value: str, *, cache: Cache) -> None:
+    """
+    Take this code or state, once on all processes.
+
+    WeChat takes no code twice either, and a state is bound to its browser: this is the second lock, and where the cache
+    has forgotten, the first one holds.
+
+    Raises:
+        LoginRefused: It was taken before.
+    """
+    digest = hashlib.sha256(value.encode()).hexdigest()
+    if not await cache.add(f"spent_{kind}:{digest}", "1", ttl_s=SPENT_S):
+        raise LoginRefused(f"{kind}_used")
+
+
+async def log_in_miniprogram(
+    js_code: str, name: str, *, gateway: MiniProgramGateway, store: Store, cache: Cache, clock: Clock
+) -> Person:
+    """
+    Return the person whose `wx.login` gave this code, known to the store from now on.
+
+    His session_key is let go at once: it could decrypt what WeChat sends him, and nothing here does.
+
+    Args:
+        name: What he calls himself; empty for nothing.
+
+    Raises:
+        LoginRefused: The code is wrong, used or too old.
+        WeChatRefused, WeChatUnavailable: As `MiniProgramGateway.redeem`.
+    """
+    await spend("code", js_code, cache=cache)
+    session = await gateway.redeem(js_code)
+    user = User(openid=session.openid, name=name or NAMELESS, avatar="", first_seen_ms=clock.now_ms())
+    await store.remember_user(user)
+    return Person(user.openid, user.name, user.avatar)
