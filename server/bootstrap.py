@@ -19,7 +19,8 @@ from server.cache.redis import RedisCache
 from server.domain.events import PayApi
 from server.domain.rewards import RewardRule
 from server.metrics import Metrics
-from server.ports import Bus, Cache, Clock, Journal, LoginGateway, MiniProgramGateway, PayGateway, Store
+from server.official_ports import MiniProgramGateway
+from server.ports import Bus, Cache, Clock, Journal, LoginGateway, PayGateway, Store
 from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
 from server.usecases.effect_means import Means

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple, TypeVar
 import structlog
 
 from server.errors import StaleToken, WeChatError, WeChatUnavailable
-from server.ports import Cache, Clock, Credential
+from server.official_ports import Credential
+from server.ports import Cache, Clock
 
 log: Final = structlog.get_logger("server.credential")
 
@@ -80,6 +81,7 @@ class Keeper:
         self._stale = ""  # what WeChat refused last
         self._flight: asyncio.Task[Held] | None = None
         self._not_early_before_ms = 0
+        self._forced_at_ms = 0
 
     async def value(self) -> str:
         """
@@ -186,8 +188,11 @@ class Keeper:
 
     async def _force(self) -> Held:
         """WeChat still hands out the token it refuses: only a forced refresh ends that, and few are allowed."""
-        if not await self._cache.add(self._key("forced"), "1", ttl_s=FORCE_GAP_S):
+        now_ms = self._clock.now_ms()
+        is_early = now_ms < self._forced_at_ms + FORCE_GAP_S * 1000  # the cache may have forgotten
+        if is_early or not await self._cache.add(self._key("forced"), "1", ttl_s=FORCE_GAP_S):
             raise WeChatUnavailable(self._kind, "forced_just_now")
+        self._forced_at_ms = now_ms
         await self._count("forces", FORCES_A_DAY)
         return await self._fetch_counted(force=True)
 

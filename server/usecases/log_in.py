@@ -6,7 +6,8 @@ from typing import Final
 from server.domain.events import Person
 from server.domain.user import User
 from server.errors import LoginRefused
-from server.ports import Cache, Clock, MiniProgramGateway, Store
+from server.official_ports import MiniProgramGateway
+from server.ports import Cache, Clock, Store
 
 SPENT_S: Final = 600  # longer than any code or state of a login is good for
 

@@ -5,7 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from server.ports import Cache, Clock, Credential, OfficialGateway, PaidMessage
+from server.official_ports import Credential, OfficialGateway, PaidMessage
+from server.ports import Cache, Clock
 from server.usecases.credential import Keeper
 
 # Our own limits, far above what all processes together need (a dozen fetches a day) and far below WeChat's: a fault

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from server.domain.document import Order, Payment
-from server.ports import PaidMessage, Presence
+from server.official_ports import PaidMessage, Presence
 from server.usecases.official_account import OfficialAccount
 
 

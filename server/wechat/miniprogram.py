@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from server.errors import LoginRefused, WeChatUnavailable
-from server.ports import MiniProgramSession
+from server.official_ports import MiniProgramSession
 from server.wechat import errcode
 
 CODE2SESSION: Final = "jscode2session"

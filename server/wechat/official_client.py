@@ -3,7 +3,8 @@
 from typing import Final
 
 from server.errors import WeChatRefused
-from server.ports import Credential, MiniProgramSession, PaidMessage, WeChatUser
+from server.official_ports import Credential, MiniProgramSession, PaidMessage
+from server.ports import WeChatUser
 from server.wechat import miniprogram, official, official_message, official_token
 from server.wechat.line import JSON, TOTAL_TIMEOUT_S, Line
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from server.ports import PaidMessage
+from server.official_ports import PaidMessage
 from server.wechat import errcode
 from server.wechat.beijing import to_beijing_text
 

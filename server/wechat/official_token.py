@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from server.errors import WeChatUnavailable
-from server.ports import Credential
+from server.official_ports import Credential
 from server.wechat import errcode
 
 STABLE_TOKEN: Final = "stable_token"  # noqa: S105 - the name of a call

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from server.errors import LoginRefused, WeChatRefused, WeChatUnavailable
-from server.ports import MiniProgramSession
+from server.official_ports import MiniProgramSession
 from server.wechat import miniprogram
 
 OPENID = "oGZUI0egBJY1zhBYw2KhdUfwVJJE"

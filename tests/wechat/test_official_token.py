@@ -7,7 +7,7 @@ import pytest
 
 from server.domain.money import Fen
 from server.errors import StaleToken, WeChatRefused, WeChatUnavailable
-from server.ports import Credential, PaidMessage
+from server.official_ports import Credential, PaidMessage
 from server.wechat import official_message, official_token
 from server.wechat.official_message import Template
 
