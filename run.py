@@ -220,7 +220,6 @@ async def _with_test_merchant(settings: "Settings") -> "Settings":
         wechat_miniprogram_secret=merchant["miniprogram_secret"],
         wechat_api_keys=merchant["api_key"],
         wechat_base_urls=url,
-        wechat_miniprogram_appid=merchant["miniprogram_appid"],
         wechat_open_appid=merchant["open_appid"],
         **_v3_keys(merchant, settings.data_dir / "sandbox"),
     )

@@ -4,8 +4,9 @@ The way to MongoDB: how it is reached, how long anybody waits for it, what must 
 Everything that decides whether an acknowledged payment can be lost stands in `connect`, where no URL can weaken it.
 """
 
+import asyncio
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -44,6 +45,13 @@ REWARD_INDEXES: Final = (IndexModel([("openid", 1), ("at_ms", -1), ("_id", -1)],
 NOTIFY_INDEXES: Final = (IndexModel([("order_id", 1), ("_id", 1)], name="notifies_by_order"),)
 
 KEY_INDEXES: Final = (IndexModel([("claimed_at_ms", 1)], name="idempotency_by_time"),)
+
+INDEXES: Final[Mapping[str, Sequence[IndexModel]]] = {
+    "orders": ORDER_INDEXES,
+    "rewards": REWARD_INDEXES,
+    "notifies": NOTIFY_INDEXES,
+    "idempotency": KEY_INDEXES,
+}
 
 DUPLICATE_KEY: Final = 11000
 
@@ -160,7 +168,7 @@ def _refusal(database: str, error: BaseException | None) -> ConfigError | None:
     if error.code in _FORBIDDEN:
         return ConfigError(f"MONGODB_URL: this user may not use the database {database}: grant him readWrite on it")
     if error.code in _INDEX_CONFLICT:
-        indexes = (*ORDER_INDEXES, *REWARD_INDEXES, *NOTIFY_INDEXES, *KEY_INDEXES)
+        indexes = [index for each in INDEXES.values() for index in each]
         names = " or ".join(str(index.document["name"]) for index in indexes)
         return ConfigError(f"MongoDB has another index in place of {names} in {database}: drop it")
     return None
