@@ -15,6 +15,7 @@ from server.domain.document import Order, Payment, Refund
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed, TradeType
 from server.domain.notify import Notify, NotifyFilter
 from server.domain.prepaid import Prepaid
+from server.domain.reconciliation import Reconciliation
 from server.domain.rewards import Reward
 from server.domain.user import User
 
@@ -152,6 +153,30 @@ class Journal(Protocol):
 
     async def forget(self, *, before_ms: int, limit: int) -> int:
         """Forget up to `limit` notifies received before this time; return how many they were."""
+        ...
+
+
+class Reconciliations(Protocol):
+    """
+    The reports of the days that were compared with WeChat's bill, one a day, and who is at it.
+
+    Every method may raise StoreUnavailable.
+    """
+
+    async def claim(self, day: str, *, now_ms: int, lease_ms: int) -> bool:
+        """
+        Take this day on, unless it has a report or somebody else took it on; True for one caller alone.
+
+        Whoever has not kept a report within `lease_ms` loses the day to the next.
+        """
+        ...
+
+    async def keep(self, report: Reconciliation) -> None:
+        """Keep this day's report in place of any other."""
+        ...
+
+    async def newest(self, *, limit: int) -> Sequence[Reconciliation]:
+        """Return the reports of the newest days, newest first."""
         ...
 
 

@@ -48,6 +48,7 @@ from server.stores.mongo_documents import (
     user_document,
 )
 from server.stores.mongo_journal import MongoJournal
+from server.stores.mongo_reconciliations import MongoReconciliations
 from server.stores.turn_batch import TurnBatch
 
 MAX_BATCH: Final = 100  # bounds how long the first caller of a batch waits for the last one's document
@@ -251,6 +252,10 @@ class MongoStore:
                     {"openid": openid}, sort=newest_first, limit=limit
                 ).to_list()
         return [read_reward(document) for document in documents]
+
+    def reconciliations(self) -> MongoReconciliations:
+        """Return the reports in the same database; they live as long as this store."""
+        return MongoReconciliations(self._collection)
 
     async def ping(self) -> None:
         """Write for real: a server that lost its majority still answers reads."""

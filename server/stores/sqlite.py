@@ -23,6 +23,7 @@ from server.ports import KeyClaim
 from server.stores import sqlite_people
 from server.stores.sqlite_file import OpenFile, open_file
 from server.stores.sqlite_journal import SqliteJournal
+from server.stores.sqlite_reconciliations import SqliteReconciliations
 from server.stores.sqlite_worker import Health, Worker
 
 # Between an order's making and its payment lie minutes. Some 5 KB each in memory.
@@ -141,6 +142,10 @@ class SqliteStore:
     def journal(self) -> SqliteJournal:
         """Return the journal in the same file; it lives as long as this store."""
         return SqliteJournal(self._writer, self._reader)
+
+    def reconciliations(self) -> SqliteReconciliations:
+        """Return the reports in the same file; they live as long as this store."""
+        return SqliteReconciliations(self._writer, self._reader)
 
     async def ping(self) -> None:
         """Write and read for real: a full disk takes reads and refuses writes."""

@@ -79,6 +79,12 @@ ALTER TABLE idempotency ADD COLUMN claimed_at_ms INTEGER NOT NULL DEFAULT 0;
 UPDATE idempotency SET claimed_at_ms = CAST(strftime('%s', 'now') AS INTEGER) * 1000;
 CREATE INDEX idempotency_by_time ON idempotency (claimed_at_ms);
 
+CREATE TABLE reconciliations (
+    day              TEXT PRIMARY KEY NOT NULL,  -- in Beijing, 2026-11-21
+    claimed_until_ms INTEGER NOT NULL,
+    doc              BLOB                        -- the report as JSON; NULL while somebody is at it
+) STRICT, WITHOUT ROWID;
+
 PRAGMA user_version = 3;
 COMMIT;
 """
