@@ -6,6 +6,7 @@ from typing import Final
 
 from sandbox import flat_xml
 from sandbox.day_bill import STATES, Lack, NoBill, day_bill
+from sandbox.fault_kinds import PLAIN
 from sandbox.order_rules import BadParameter
 from sandbox.pay_api import Fields, NotTrusted, PayApiHandler, WronglySigned, not_trusted
 from sandbox.web import Answer
@@ -38,7 +39,7 @@ class DownloadBillHandler(PayApiHandler):
         except NoBill as error:
             return _failure(_LACKS[error.lack])
         self.content_type = "text/plain; charset=utf-8"
-        if fields.get("tar_type"):
+        if fields.get("tar_type") and not (self.fault and self.fault.kind == PLAIN):
             self.content_type = "application/x-gzip"
             bill = gzip.compress(bill, mtime=0)
         return Answer(bill, "SUCCESS")

@@ -1,6 +1,6 @@
 """How a bill can be made to differ from the ledger: one row gone, strange, changed or doubled."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from sandbox.bill import Row, payment_row, refund_row, yuan
@@ -56,7 +56,20 @@ def _other_amount(row: Row, fault: Fault) -> list[Row]:
     return [{**row, **dict.fromkeys(columns, yuan(fen))}]
 
 
-_BENT: Final = {"missing": _missing, "duplicate": _doubled, "amount": _other_amount}
+def _other(column: str, name: str, value: str) -> Callable[[Row, Fault], list[Row]]:
+    """Return what writes the fault's `name`, or this value, into that column."""
+    return lambda row, fault: [{**row, column: fault.get(name, value)}]
+
+
+_BENT: Final[Mapping[str, Callable[[Row, Fault], list[Row]]]] = {
+    "missing": _missing,
+    "duplicate": _doubled,
+    "amount": _other_amount,
+    "openid": _other("用户标识", "openid", FOREIGN_OPENID),
+    "transaction_id": _other("微信订单号", "transaction_id", FOREIGN_TRANSACTION_ID),
+    "revoked": _other("交易状态", "trade_state", "REVOKED"),
+    "status": _other("退款状态", "refund_status", "CHANGE"),
+}
 
 
 def _fen(text: str) -> int:

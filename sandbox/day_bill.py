@@ -23,7 +23,7 @@ _KEPT_MS: Final = 92 * _DAY_MS
 
 # bill_type -> the 交易状态 of its rows; nobody here pays by recharge.
 STATES: Final[Mapping[str, tuple[str, ...]]] = {
-    "ALL": ("SUCCESS", "REFUND"),
+    "ALL": ("SUCCESS", "REFUND", "REVOKED"),
     "SUCCESS": ("SUCCESS",),
     "REFUND": ("REFUND",),
     "RECHARGE_REFUND": (),

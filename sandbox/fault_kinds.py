@@ -73,12 +73,17 @@ BILL_KINDS: Final[Kinds] = {
     "missing": ({}, {"out_trade_no": _WORDS}),
     "extra": ({}, {"out_trade_no": _WORDS, "total_fee": (int,)}),
     "amount": ({}, {"out_trade_no": _WORDS, "total_fee": (int,)}),
+    "openid": ({}, {"out_trade_no": _WORDS, "openid": _WORDS}),
+    "transaction_id": ({}, {"out_trade_no": _WORDS, "transaction_id": _WORDS}),
+    "revoked": ({}, {"out_trade_no": _WORDS}),
     "duplicate": ({}, {"out_trade_no": _WORDS}),
     "refund_missing": ({}, {"out_refund_no": _WORDS}),
     "refund_extra": ({}, {"out_refund_no": _WORDS, "out_trade_no": _WORDS, "refund_fee": (int,)}),
     "refund_amount": ({}, {"out_refund_no": _WORDS, "refund_fee": (int,)}),
+    "refund_status": ({}, {"out_refund_no": _WORDS, "refund_status": _WORDS}),
     "refund_duplicate": ({}, {"out_refund_no": _WORDS}),
 }
+PLAIN: Final = "plain"  # a bill that comes as it is although gzip was asked
 KINDS: Final[Mapping[str, Kinds]] = {
     NOTIFY_TARGET: _NOTIFY_KINDS,
     REFUND_NOTIFY_TARGET: _REFUND_NOTIFY_KINDS,
@@ -86,7 +91,11 @@ KINDS: Final[Mapping[str, Kinds]] = {
     **dict.fromkeys(OFFICIAL_TARGETS, _OAUTH_KINDS),
     **dict.fromkeys(("unifiedorder", "orderquery", "closeorder", "refundquery", "certificates"), _SIGNED_API_KINDS),
     REFUND_TARGET: {**_SIGNED_API_KINDS, "outcome": ({"state": _WORDS}, {})},
-    BILL_TARGET: {**_SIGNED_API_KINDS, **BILL_KINDS},  # API v2 does not sign it, API v3 signs where to fetch it
+    BILL_TARGET: {
+        **_SIGNED_API_KINDS,
+        **BILL_KINDS,
+        PLAIN: ({}, {}),
+    },  # API v2 does not sign it, API v3 signs where to fetch it
     "billdownload": _API_KINDS,
 }
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {

@@ -248,6 +248,41 @@ class TestDifferences:
         assert numbers(read(await rig.bill(day_before))[0]) == ["FOREIGN0000000000000000001"]
         assert failure(await rig.bill(day_before, "REFUND")) == NO_BILL
 
+    @pytest.mark.parametrize(
+        ("kind", "parameters", "column", "value"),
+        [
+            ("openid", {}, "用户标识", "oForeignForeignForeignForeig"),
+            ("openid", {"openid": "oOther"}, "用户标识", "oOther"),
+            ("transaction_id", {"transaction_id": "4200009"}, "微信订单号", "4200009"),
+            ("revoked", {}, "交易状态", "REVOKED"),
+            ("refund_status", {}, "退款状态", "CHANGE"),
+            ("refund_status", {"refund_status": "PROCESSING"}, "退款状态", "PROCESSING"),
+        ],
+    )
+    async def test_one_word_differs(
+        self, rig: Rig, bill_date: str, kind: str, parameters: dict[str, object], column: str, value: str
+    ) -> None:
+        await go_to(rig, bill_date, hours=34)
+        true, _ = read(await rig.bill(bill_date))
+        await rig.fault("downloadbill", kind, **parameters)
+        bent, _ = read(await rig.bill(bill_date))
+
+        assert [
+            (name, row[name])
+            for row, before in zip(bent, true, strict=True)
+            for name in row
+            if row[name] != before[name]
+        ] == [(column, value)]
+
+
+async def test_a_bill_can_come_plain_although_gzip_was_asked(rig: Rig, bill_date: str) -> None:
+    await go_to(rig, bill_date, hours=34)
+    await rig.fault("downloadbill", "plain")
+
+    plain = await rig.bill(bill_date, tar_type="GZIP")
+
+    assert read(plain) == read(await rig.bill(bill_date))
+
 
 async def test_an_error_is_xml_even_when_gzip_was_asked(rig: Rig, bill_date: str) -> None:
     await go_to(rig, bill_date, hours=34)
