@@ -128,6 +128,8 @@ class Server:
         self._operator = OperatorSocket(services) if is_alone else None
         services.recorder.start()
         services.relay.start()
+        if services.daily_reconciliation:
+            services.daily_reconciliation.start()
 
     async def aclose(self) -> None:
         """Take no more, send watchers to another process, finish what was begun, then let go of the stores."""
@@ -150,6 +152,8 @@ class Server:
             await self._metrics_http.close_all_connections()
         if self._operator is not None:
             await self._operator.aclose()
+        if self._services.daily_reconciliation:
+            await self._services.daily_reconciliation.aclose()
         await self._services.relay.aclose()
         await self._services.recorder.aclose()
         await self._services.aclose()

@@ -20,12 +20,13 @@ from server.domain.events import PayApi
 from server.domain.rewards import RewardRule
 from server.metrics import Metrics
 from server.official_ports import MiniProgramGateway
-from server.ports import Bus, Cache, Clock, Journal, LoginGateway, PayGateway, Store
+from server.ports import Bus, Cache, Clock, Journal, LoginGateway, PayGateway, Reconciliations, Store
 from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
 from server.usecases.effect_means import Means
 from server.usecases.forget_old import forget_old
 from server.usecases.official_account import OfficialAccount
+from server.usecases.reconcile_daily import DailyReconciliation
 from server.usecases.record_notifies import NotifyRecorder
 from server.usecases.relay import Relay
 from server.usecases.teller import Teller
@@ -62,6 +63,7 @@ class Services:
     merchant: Merchant
     store: Store
     journal: Journal
+    reconciliations: Reconciliations
     cache: Cache
     hub: Hub
     bus: Bus
@@ -76,13 +78,13 @@ class Services:
     metrics: Metrics
 
     @cached_property
-    def relay(self) -> Relay:
-        """Runs the orders' effects with these services; whoever serves starts and ends it."""
+    def means(self) -> Means:
+        """What effects and reconciliations are run with."""
         rule = RewardRule(
             initiator_points=self.settings.reward_initiator_points, payer_points=self.settings.reward_payer_points
         )
         teller = Teller(self.official, self.presence, self.settings.origin)
-        means = Means(
+        return Means(
             store=self.store,
             bus=self.bus,
             cache=self.cache,
@@ -91,7 +93,18 @@ class Services:
             rule=rule,
             teller=teller if self.settings.wechat_template_id else None,
         )
-        return Relay(means, self.bell)
+
+    @cached_property
+    def relay(self) -> Relay:
+        """Runs the orders' effects with these services; whoever serves starts and ends it."""
+        return Relay(self.means, self.bell)
+
+    @cached_property
+    def daily_reconciliation(self) -> DailyReconciliation | None:
+        """Compares each day with WeChat's bill, if that is switched on; whoever serves starts and ends it."""
+        if (at_ms := self.settings.reconcile_daily_at_ms) is None:
+            return None
+        return DailyReconciliation(self.means, self.reconciliations, at_ms=at_ms)
 
     @cached_property
     def recorder(self) -> NotifyRecorder:
@@ -143,7 +156,7 @@ async def build(settings: Settings) -> Services:
             certificate=_certificate(settings),
             total_s=settings.wechat_timeout_s,
         )
-    store, journal = await _open_store(settings)
+    store = await _open_store(settings)
     metrics = Metrics()
     hub = Hub(clock=clock, monotonic_s=time.monotonic, later=asyncio.get_running_loop().call_soon, metrics=metrics)
     metrics.watch("daifu_watchers", "Pages that watch now.", lambda: len(hub))
@@ -158,7 +171,8 @@ async def build(settings: Settings) -> Services:
         settings=settings,
         merchant=merchant,
         store=store,
-        journal=journal,
+        journal=store.journal(),
+        reconciliations=store.reconciliations(),
         cache=cache,
         hub=hub,
         bus=RingingBus(bus, bell, clock),
@@ -226,11 +240,8 @@ def _v3_client(settings: Settings, clock: Clock) -> WeChatPayV3Client:
     )
 
 
-async def _open_store(settings: Settings) -> tuple[Store, Journal]:
+async def _open_store(settings: Settings) -> SqliteStore | MongoStore:
     """A MongoDB that is down is waited for: falling back to SQLite would split the orders in two."""
-    store: MongoStore | SqliteStore
     if mongodb_url := settings.mongodb_url.get_secret_value():
-        store = await MongoStore.open(mongodb_url)
-    else:
-        store = await SqliteStore.open(settings.data_dir / SQLITE_FILE)
-    return store, store.journal()
+        return await MongoStore.open(mongodb_url)
+    return await SqliteStore.open(settings.data_dir / SQLITE_FILE)

@@ -240,3 +240,14 @@ class TestApiV3:
     def test_without_a_merchant_is_refused(self, complete: dict[str, str]) -> None:
         with pytest.raises(ConfigError, match="WECHAT_MCHID"):
             load_settings(**complete)
+
+
+@pytest.mark.parametrize("at", ["9:30", "09:59", "24:00", "10:60", "10", "half past ten"])
+def test_a_time_at_which_wechat_has_no_bill_is_refused(at: str) -> None:
+    with pytest.raises(ConfigError, match="RECONCILE_DAILY_AT: write it as 10:30"):
+        load_settings(_env_file=None, reconcile_daily_at=at)
+
+
+def test_the_daily_time_is_milliseconds_since_midnight_and_none_by_default() -> None:
+    assert load_settings(_env_file=None).reconcile_daily_at_ms is None
+    assert load_settings(_env_file=None, reconcile_daily_at="10:30").reconcile_daily_at_ms == 37_800_000

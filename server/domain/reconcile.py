@@ -124,7 +124,7 @@ def _compare_payment(order: Order, row: BillRow) -> Iterator[Finding]:
         yield _found(Difference.OTHER_TRANSACTION, row, here=payment.amount)
     elif row.fee_type != "CNY" or _is_other(payment.amount, row.amount, row.settled):
         yield _found(Difference.OTHER_AMOUNT, row, here=payment.amount)
-    elif row.openid and row.openid != payment.payer.openid:
+    elif payment.trade_type.binds_payer and row.openid not in ("", payment.payer.openid):
         yield _found(Difference.OTHER_PAYER, row, here=payment.amount)
     elif not payment.is_paid:
         yield _found(Difference.NOT_PAID_HERE, row)

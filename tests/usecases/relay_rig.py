@@ -1,4 +1,4 @@
-"""A relay with every part real but the time: SQLite, the simulated WeChat, and one clock that is moved for both."""
+"""A relay with every part real but the time: a store, the simulated WeChat, and one clock that is moved for both."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -19,8 +19,7 @@ from server.domain.effects import Effect, due_effects
 from server.domain.events import Event, PaymentStarted, Person, TradeType
 from server.domain.money import Fen
 from server.domain.rewards import RewardRule
-from server.ports import PayGateway
-from server.stores.sqlite import SqliteStore
+from server.ports import PayGateway, Store
 from server.usecases.change_order import change_order
 from server.usecases.effect_means import Means
 from server.usecases.place_order import OrderDraft, place_order
@@ -29,6 +28,7 @@ from server.usecases.start_payment import start_payment
 from server.wechat.client import WeChatPayClient
 from server.wechat.v2_sign import Merchant, SignType
 from tests.builders import LEASE_MS
+from tests.contracts.store_fillings import OpenStore, open_sqlite
 from tests.running import ShiftedClock
 
 PATIENCE_S: Final = 15
@@ -40,7 +40,7 @@ RULE: Final = RewardRule(initiator_points=10, payer_points=5)
 class RelayRig:
     """One store, one WeChat, one clock, and as many relays as a test wants."""
 
-    def __init__(self, store: SqliteStore, gateway: WeChatPayClient, control: httpx.AsyncClient) -> None:
+    def __init__(self, store: Store, gateway: WeChatPayClient, control: httpx.AsyncClient) -> None:
         self.clock = ShiftedClock()
         self.store = store
         self.gateway = gateway
@@ -182,7 +182,9 @@ def effect_of(order: Order, kind: str) -> Effect:
 
 
 @asynccontextmanager
-async def a_rig(wechat: Sandbox, control: httpx.AsyncClient, directory: Path) -> AsyncIterator[RelayRig]:
+async def a_rig(
+    wechat: Sandbox, control: httpx.AsyncClient, directory: Path, *, open_store: OpenStore = open_sqlite
+) -> AsyncIterator[RelayRig]:
     credentials = (await control.get("/_sim/merchant")).json()
     merchant = Merchant(
         appid=credentials["appid"],
@@ -192,7 +194,7 @@ async def a_rig(wechat: Sandbox, control: httpx.AsyncClient, directory: Path) ->
         notify_url=NOBODY + "/pay",
         refund_notify_url=NOBODY + "/refund",
     )
-    store = await SqliteStore.open(directory / "daifu.db")
+    store = await open_store(directory)
     gateway = WeChatPayClient(merchant, [wechat.url], total_s=5)
     try:
         yield RelayRig(store, gateway, control)
