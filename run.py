@@ -6,6 +6,7 @@ The one command.
     python run.py demo        an order, a friend's payment and the live push, played in the terminal
     python run.py orders      look at an order, query, close or refund it, retry what was parked
     python run.py notifies    list, look at and replay what WeChat posted
+    python run.py reconcile   compare a day with WeChat's bill, and cure what can be cured
     python run.py migrate-store   copy the orders from SQLite to MongoDB
 """
 
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 class _Commands(click.Group):
     """The commands below and these, which are loaded when one of them is asked for."""
 
-    LATER: ClassVar = {"orders": "operator_commands.orders", "notifies": "operator_commands.notifies"}
+    LATER: ClassVar = {
+        "orders": "operator_commands.orders",
+        "notifies": "operator_commands.notifies",
+        "reconcile": "operator_commands.reconcile",
+    }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), *self.LATER])

@@ -12,14 +12,18 @@ from msgspec import Struct
 
 from handlers.judge_notify import judge_notify
 from server.bootstrap import Services
+from server.domain.bill import BillDay
 from server.domain.document import ORDER_ID_LENGTH, Order, find_attempt, order_id_of
 from server.domain.events import CloseRequested, Event, Evidence, RefundRequested
 from server.domain.money import Fen
 from server.domain.notify import Notify, NotifyFilter, Verdict
+from server.domain.reconciliation import Reconciliation
 from server.domain.shortened import shortened_notify, shortened_order
 from server.errors import PayError
 from server.usecases.change_order import try_change
 from server.usecases.confirm_payment import ask_wechat
+from server.usecases.reconcile import Told, find_differences, left_alone, told_nobody
+from server.usecases.reconcile_daily import reconcile_day
 from server.usecases.retry_effect import retry_effect
 
 # What is asked for
@@ -69,7 +73,24 @@ class ReplayNotify(Struct, frozen=True, tag=True):
     notify_id: str
 
 
-Asked = ShowOrder | QueryOrder | CloseOrder | RefundOrder | RetryEffects | ListNotifies | ShowNotify | ReplayNotify
+class ReconcileDay(Struct, frozen=True, tag=True):
+    """`day` None is yesterday, in Beijing; a dry run looks and changes nothing."""
+
+    day: BillDay | None
+    is_dry_run: bool
+
+
+Asked = (
+    ShowOrder
+    | QueryOrder
+    | CloseOrder
+    | RefundOrder
+    | RetryEffects
+    | ListNotifies
+    | ShowNotify
+    | ReplayNotify
+    | ReconcileDay
+)
 
 # What is answered
 
@@ -93,13 +114,17 @@ class Replayed(Struct, frozen=True, tag=True):
     order_id: str
 
 
+class Reconciled(Struct, frozen=True, tag=True):
+    report: Reconciliation
+
+
 class Refusal(Struct, frozen=True, tag=True):
     """Nothing was done; `sentence` says why."""
 
     sentence: str
 
 
-Answer = OrderAnswer | NotifiesAnswer | Replayed | Refusal
+Answer = OrderAnswer | NotifiesAnswer | Replayed | Reconciled | Refusal
 
 
 async def carry_out(asked: Asked, services: Services) -> Answer:
@@ -173,6 +198,24 @@ async def _replay_notify(asked: ReplayNotify, services: Services) -> Answer:
     return Replayed(judgement.verdict, judgement.reason, judgement.order_id)
 
 
+async def _reconcile_day(asked: ReconcileDay, services: Services) -> Answer:
+    return Reconciled(await reconcile(asked, services, told=told_nobody))
+
+
+async def reconcile(asked: ReconcileDay, services: Services, *, told: Told) -> Reconciliation:
+    """
+    Do it, and tell how far it has come.
+
+    Raises:
+        NoBill, WeChatError, StoreError: Not done, or not to its end; it may be run again.
+    """
+    now_ms = services.clock.now_ms()
+    day = asked.day or BillDay.of(now_ms).earlier(1)
+    if asked.is_dry_run:
+        return left_alone(await find_differences(day, services.means, told=told), now_ms=now_ms)
+    return await reconcile_day(day, services.means, services.reconciliations, told=told)
+
+
 def _answer(order: Order, *, is_done: bool) -> OrderAnswer:
     return OrderAnswer(shortened_order(order), is_done)
 
@@ -186,4 +229,5 @@ _DOERS: Final[Mapping[type[Asked], Callable[[Any, Services], Awaitable[Answer]]]
     ListNotifies: _list_notifies,
     ShowNotify: _show_notify,
     ReplayNotify: _replay_notify,
+    ReconcileDay: _reconcile_day,
 }

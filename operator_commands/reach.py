@@ -1,8 +1,8 @@
 """Whom a command asks: the running server where nobody else may change an order, else the stores themselves."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
@@ -12,7 +12,7 @@ from msgspec import json
 
 from handlers.operator import Answer, Asked, Refusal, carry_out
 from handlers.operator_socket import SOCKET_FILE
-from server.bootstrap import SQLITE_FILE, build
+from server.bootstrap import SQLITE_FILE, Services, build
 from server.errors import ConfigError
 from settings import Settings, load_settings
 
@@ -60,20 +60,39 @@ class Desk:
 
 
 async def _reach(asked: Asked, settings: Settings, complete: Complete) -> Answer:
+    answer = await ask_server(asked, settings)
+    if answer is not None:
+        return answer
+    async with own_services(settings, complete) as services:
+        return await carry_out(asked, services)
+
+
+async def ask_server(asked: Asked, settings: Settings) -> Answer | None:
+    """
+    Return the running server's answer; None if none is running, or if it need not be asked.
+
+    Raises:
+        ConfigError: It gave none.
+    """
     # Processes that share Redis hear of what is changed beside them; one without it has to change it itself.
-    if not settings.redis_url.get_secret_value():
-        answer = await _ask_server(asked, settings.data_dir / SOCKET_FILE)
-        if answer is not None:
-            return answer
+    if settings.redis_url.get_secret_value():
+        return None
+    return await _ask_server(asked, settings.data_dir / SOCKET_FILE)
+
+
+@asynccontextmanager
+async def own_services(settings: Settings, complete: Complete) -> AsyncIterator[Services]:
+    """
+    Yield services of this process's own.
+
+    Raises:
+        ConfigError: There is no store at this place, or it is not usable.
+    """
     path = settings.data_dir / SQLITE_FILE
     if not settings.mongodb_url.get_secret_value() and not path.exists():  # or an empty one would be made
-        raise ConfigError(f"{path} is not there: name the server's folder with --data-dir before the command")
-    async with complete(settings) as completed:
-        services = await build(completed)
-        try:
-            return await carry_out(asked, services)
-        finally:
-            await services.aclose()
+        raise ConfigError(f"{path} is not there: name the server's folder with --data-dir")
+    async with complete(settings) as completed, aclosing(await build(completed)) as services:
+        yield services
 
 
 async def _ask_server(asked: Asked, path: Path) -> Answer | None:

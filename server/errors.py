@@ -280,7 +280,7 @@ class NoBill(WeChatError):
     """WeChat has no bill for this day: nobody paid, or it is too early to ask."""
 
     def __str__(self) -> str:
-        return "WeChat has no bill for this day"
+        return "WeChat has no bill for this day: there is one from 10:00 the next morning in Beijing"
 
 
 class MalformedBill(WeChatError):

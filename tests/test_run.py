@@ -6,6 +6,7 @@ import re
 import socket
 import sys
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,19 @@ async def test_help_names_the_commands() -> None:
     code, printed = await run("--help")
 
     assert code == 0
-    for command in ("serve", "sandbox", "demo", "orders", "notifies"):
+    for command in ("serve", "sandbox", "demo", "orders", "notifies", "reconcile"):
         assert re.search(rf"^  {command} ", printed, re.MULTILINE)
+
+
+async def test_a_day_on_which_nothing_happened_is_reconciled_with_the_simulated_wechat(tmp_path: Path) -> None:
+    long_ago = str(datetime.now(UTC).date() - timedelta(days=10))
+    await (await SqliteStore.open(tmp_path / "daifu.db")).aclose()
+    arguments = ("reconcile", "--date", long_ago, "--data-dir", str(tmp_path))
+
+    code, printed = await run(*arguments, PORT=str(a_free_port()))
+
+    assert code == 0, printed
+    assert "No difference." in printed
 
 
 async def test_a_port_in_use_is_refused_in_one_line(tmp_path: Path) -> None:

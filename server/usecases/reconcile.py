@@ -33,6 +33,10 @@ LOOK_BACK_MS: Final = 8 * 86_400_000
 Told = Callable[[str, int, int], None]
 
 
+def told_nobody(stage: str, done: int, total: int) -> None:
+    """Be told where nobody watches."""
+
+
 @dataclass(frozen=True)
 class Compared:
     """What one look at a day found; nothing was changed."""

@@ -10,17 +10,29 @@ from server.domain.reconciliation import MAX_LINES, Outcome, Reconciliation
 from server.errors import NoBill, PayError, StoreUnavailable, WeChatUnavailable
 from server.ports import Reconciliations
 from server.usecases.effect_means import Means, log
-from server.usecases.reconcile import cure_differences, find_differences
+from server.usecases.reconcile import Told, cure_differences, find_differences, told_nobody
 
 LOOK_EVERY_S: Final = 60.0
 LEASE_MS: Final = 30 * 60_000  # whoever could not finish a day leaves it to the next one, so much later
 CATCH_UP_DAYS: Final = 3  # a server that was down, or a bill that came late
 
 
-async def keep_report(report: Reconciliation, reconciliations: Reconciliations) -> None:
-    """Keep a report that left nothing unknown; of a long one the lines a person has to see come first."""
-    if report.total(Outcome.UNKNOWN) or report.total(Outcome.LEFT):
-        return
+async def reconcile_day(day: BillDay, means: Means, reconciliations: Reconciliations, *, told: Told) -> Reconciliation:
+    """
+    Compare a day with its bill, cure what can be cured, and keep the report. Safe to stop and to repeat.
+
+    Raises:
+        NoBill, MalformedBill, WeChatRefused: Not done.
+        WeChatUnavailable, StoreUnavailable: Not done, or not to its end: later.
+    """
+    report = await cure_differences(await find_differences(day, means, told=told), means, told=told)
+    if not report.total(Outcome.UNKNOWN):
+        await _keep(report, reconciliations)
+    return report
+
+
+async def _keep(report: Reconciliation, reconciliations: Reconciliations) -> None:
+    """Keep the lines a person has to see before any other, where there are too many."""
     lines = sorted(report.lines, key=lambda line: line.outcome is not Outcome.PERSON)
     await reconciliations.keep(replace(report, lines=tuple(lines[:MAX_LINES])))
 
@@ -69,16 +81,10 @@ class DailyReconciliation:
 
     async def _reconcile(self, day: BillDay) -> None:
         try:
-            compared = await find_differences(day, self._means, told=_told_nobody)
-            report = await cure_differences(compared, self._means, told=_told_nobody)
-            await keep_report(report, self._reconciliations)
+            report = await reconcile_day(day, self._means, self._reconciliations, told=told_nobody)
         except (NoBill, WeChatUnavailable, StoreUnavailable) as error:
             log.warning("reconcile_later", day=str(day), reason=str(error))
         except PayError as error:
             log.critical("reconcile_failed", day=str(day), reason=str(error))
         else:
             log.info("reconciled", day=report.day, rows=report.rows, orders=report.orders, counts=report.counts)
-
-
-def _told_nobody(stage: str, done: int, total: int) -> None:
-    pass
