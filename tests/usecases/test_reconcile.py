@@ -150,6 +150,20 @@ async def test_each_difference_is_named_changes_nothing_on_its_own_word_and_call
     assert await rig.store.get(order_id) == order
 
 
+async def test_what_the_bill_lacks_is_missed_on_the_last_page_too(
+    rig: RelayRig, day: BillDay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "PAGE", 1)
+    async with rig.relay():
+        last = max([await rig.paid_order() for _ in range(3)])
+    number = (await rig.store.get(last)).payments[0].out_trade_no
+    await rig.fault("downloadbill", "missing", out_trade_no=number)
+
+    (line,) = (await reconciled(rig, day)).lines
+
+    assert (line.finding.difference, line.finding.out_trade_no) == (Difference.NOT_IN_BILL, number)
+
+
 async def test_a_refund_that_arrived_unheard_is_asked_after_and_written_down(rig: RelayRig, day: BillDay) -> None:
     async with rig.relay():
         order_id = await rig.paid_order()
