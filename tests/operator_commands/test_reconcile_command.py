@@ -17,7 +17,6 @@ from sandbox.app import Sandbox
 from server.bootstrap import Services, build
 from server.domain.bill import BillDay
 from server.domain.document import OrderState
-from server.wechat.client import WeChatPayClient
 from settings import Settings, load_settings
 from tests.running import SESSION_SECRET
 from tests.usecases.relay_rig import NOBODY, RelayRig
@@ -50,7 +49,6 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
 @pytest.fixture
 async def day(services: Services, wechat_control: httpx.AsyncClient) -> tuple[Services, BillDay, str]:
     """Services on the morning after a day on which one order was paid, unheard; and the order's id."""
-    assert isinstance(services.gateway, WeChatPayClient)
     rig = RelayRig(services.store, services.gateway, wechat_control)
     services = replace(services, clock=rig.clock)
     day = BillDay.of(rig.clock.now_ms()).earlier(-1)

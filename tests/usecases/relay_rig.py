@@ -40,7 +40,7 @@ RULE: Final = RewardRule(initiator_points=10, payer_points=5)
 class RelayRig:
     """One store, one WeChat, one clock, and as many relays as a test wants."""
 
-    def __init__(self, store: Store, gateway: WeChatPayClient, control: httpx.AsyncClient) -> None:
+    def __init__(self, store: Store, gateway: PayGateway, control: httpx.AsyncClient) -> None:
         self.clock = ShiftedClock()
         self.store = store
         self.gateway = gateway

@@ -24,7 +24,7 @@ DAY_MS: Final = 24 * HOUR_S * 1000
 
 
 async def go_to(rig: RelayRig, at_ms: int) -> None:
-    await rig.advance((at_ms - rig.clock.now_ms()) / 1000)
+    await rig.advance(max(0, at_ms - rig.clock.now_ms()) / 1000)
 
 
 async def noon_of_tomorrow(rig: RelayRig) -> BillDay:
