@@ -130,6 +130,7 @@ class Server:
         services.relay.start()
         if services.daily_reconciliation:
             services.daily_reconciliation.start()
+        services.stats_keeper.start()
 
     async def aclose(self) -> None:
         """Take no more, send watchers to another process, finish what was begun, then let go of the stores."""
@@ -155,6 +156,7 @@ class Server:
         if self._services.daily_reconciliation:
             await self._services.daily_reconciliation.aclose()
         await self._services.relay.aclose()
+        await self._services.stats_keeper.aclose()
         await self._services.recorder.aclose()
         await self._services.aclose()
 

@@ -11,6 +11,7 @@ import anyio.lowlevel
 
 from server.bus.hub import Hub
 from server.bus.local import LocalBus
+from server.bus.noting import NotingBus
 from server.bus.presence import CachedPresence
 from server.bus.redis import RedisBus
 from server.bus.ringing import RingingBus
@@ -20,11 +21,24 @@ from server.domain.events import PayApi
 from server.domain.rewards import RewardRule
 from server.metrics import Metrics
 from server.official_ports import MiniProgramGateway
-from server.ports import Bus, Cache, Clock, Journal, LoginGateway, PayGateway, Reconciliations, Store
+from server.ports import (
+    Bus,
+    Cache,
+    Clock,
+    Journal,
+    LoginGateway,
+    PayGateway,
+    Reconciliations,
+    StatsStore,
+    Store,
+)
 from server.stores.mongo import MongoStore
+from server.stores.mongo_stats import MongoStats
 from server.stores.sqlite import SqliteStore
+from server.stores.sqlite_stats import SqliteStats
 from server.usecases.effect_means import Means
 from server.usecases.forget_old import forget_old
+from server.usecases.keep_stats import StatsKeeper
 from server.usecases.official_account import OfficialAccount
 from server.usecases.reconcile_daily import DailyReconciliation
 from server.usecases.record_notifies import NotifyRecorder
@@ -64,6 +78,7 @@ class Services:
     store: Store
     journal: Journal
     reconciliations: Reconciliations
+    stats: StatsStore
     cache: Cache
     hub: Hub
     bus: Bus
@@ -76,6 +91,7 @@ class Services:
     clock: Clock
     bell: asyncio.Event  # rings when an order has something to do
     metrics: Metrics
+    changed_days: set[str]  # whose statistics are to be added up again
 
     @cached_property
     def means(self) -> Means:
@@ -119,6 +135,11 @@ class Services:
         keep_ms = self.settings.notify_keep_days * 86_400_000
         await forget_old(self.store, self.journal, self.clock, keep_notifies_ms=keep_ms)
 
+    @cached_property
+    def stats_keeper(self) -> StatsKeeper:
+        """Keeps the days' statistics near the truth; whoever serves starts and ends it."""
+        return StatsKeeper(store=self.store, stats=self.stats, clock=self.clock, changed_days=self.changed_days)
+
     async def aclose(self) -> None:
         """Let go of everything, in the reverse order of its making."""
         if self.miniprogram is not None:
@@ -156,7 +177,7 @@ async def build(settings: Settings) -> Services:
             certificate=_certificate(settings),
             total_s=settings.wechat_timeout_s,
         )
-    store = await _open_store(settings)
+    store = await open_store(settings)
     metrics = Metrics()
     hub = Hub(clock=clock, monotonic_s=time.monotonic, later=asyncio.get_running_loop().call_soon, metrics=metrics)
     metrics.watch("daifu_watchers", "Pages that watch now.", lambda: len(hub))
@@ -167,15 +188,17 @@ async def build(settings: Settings) -> Services:
         v3.keys.keep_fresh()
     bell = asyncio.Event()
     cache = await RedisCache.open(redis_url) if redis_url else LocalCache(time.monotonic)
+    changed_days: set[str] = set()
     return Services(
         settings=settings,
         merchant=merchant,
         store=store,
         journal=store.journal(),
         reconciliations=store.reconciliations(),
+        stats=stats_of(store),
         cache=cache,
         hub=hub,
-        bus=RingingBus(bus, bell, clock),
+        bus=NotingBus(RingingBus(bus, bell, clock), changed_days),
         gateway=PayRouter(clients),
         v3=v3,
         login=WeChatLoginClient(
@@ -191,6 +214,7 @@ async def build(settings: Settings) -> Services:
         clock=clock,
         bell=bell,
         metrics=metrics,
+        changed_days=changed_days,
     )
 
 
@@ -240,8 +264,20 @@ def _v3_client(settings: Settings, clock: Clock) -> WeChatPayV3Client:
     )
 
 
-async def _open_store(settings: Settings) -> SqliteStore | MongoStore:
-    """A MongoDB that is down is waited for: falling back to SQLite would split the orders in two."""
+async def open_store(settings: Settings) -> SqliteStore | MongoStore:
+    """
+    Open the orders and all that is kept beside them.
+
+    A MongoDB that is down is waited for: falling back to SQLite would split the orders in two.
+
+    Raises:
+        ConfigError: The file or the database is refused.
+    """
     if mongodb_url := settings.mongodb_url.get_secret_value():
         return await MongoStore.open(mongodb_url)
     return await SqliteStore.open(settings.data_dir / SQLITE_FILE)
+
+
+def stats_of(store: SqliteStore | MongoStore) -> StatsStore:
+    """Return what the statistics keep in this store's database; it lives as long as the store."""
+    return MongoStats(store) if isinstance(store, MongoStore) else SqliteStats(store.workers)

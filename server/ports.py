@@ -4,13 +4,14 @@ The seams: what the use cases need from the outside world, each a Protocol with 
 `tests/contracts/` holds one suite per port and runs it on every filling.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from server.domain.bill import Bill
+from server.domain.day_stats import DayStats, TraceKind
 from server.domain.document import Order, Payment, Refund
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed, TradeType
 from server.domain.notify import Notify, NotifyFilter
@@ -18,6 +19,9 @@ from server.domain.prepaid import Prepaid
 from server.domain.reconciliation import Reconciliation
 from server.domain.rewards import Reward
 from server.domain.user import User
+
+# One link shown to a crowd must not fill the disk; the statistics only ask whether there was anybody.
+MAX_TRACES: Final = 200
 
 
 class Clock(Protocol):
@@ -177,6 +181,40 @@ class Reconciliations(Protocol):
 
     async def newest(self, *, limit: int) -> Sequence[Reconciliation]:
         """Return the reports of the newest days, newest first."""
+
+
+class StatsStore(Protocol):
+    """
+    What the statistics keep beside the orders, and what they ask of people and orders. Lives in the same database as
+    the Store, and ends with it. Every method may raise StoreUnavailable.
+    """
+
+    async def leave_trace(self, order_id: str, kind: TraceKind, openid: str, at_ms: int) -> None:
+        """Keep that this person did this to the order's link, once; beyond `MAX_TRACES` of an order nothing is kept."""
+        ...
+
+    async def traces(self, *, first: str, last: str) -> Mapping[str, frozenset[TraceKind]]:
+        """Return by order id what was done to the links of the orders from `first` to `last`, if anything was."""
+        ...
+
+    async def last_orders(self, openids: Collection[str], *, before: str) -> Mapping[str, str]:
+        """Return by initiator the newest of his orders with an id below `before`; who has none is left out."""
+        ...
+
+    async def unbrought(self, openids: Collection[str]) -> Mapping[str, int]:
+        """Return by openid the `first_seen_ms` of those users of whom nobody knows yet who brought them."""
+        ...
+
+    async def count_newcomers(self, *, from_ms: int, before_ms: int) -> int:
+        """Return how many users brought by somebody were first seen at `from_ms` or later, but before `before_ms`."""
+        ...
+
+    async def keep_rollup(self, rollup: DayStats) -> None:
+        """Keep this in place of the day's roll-up, unless the one there has a higher `as_of_ms`."""
+        ...
+
+    async def rollups(self, *, first: str, last: str) -> Sequence[DayStats]:
+        """Return the roll-ups of the days from `first` to `last`, in their order; days that have none are left out."""
         ...
 
 

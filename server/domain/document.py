@@ -51,6 +51,7 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `share` is the share it is meant for and, once paid, the one it took; None when paid and it took none.
     The points are what it earned, as long as they are not taken back. Until `lease_until_ms` other friends are kept off
     that share. After `expires_at_ms` WeChat lets nobody pay it.
+    `paid_at_ms` is WeChat's time of success, `settled_at_ms` ours of writing it down.
     """
 
     out_trade_no: str
@@ -66,6 +67,7 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     trade_state: TradeState = TradeState.NOTPAY
     transaction_id: str = ""
     paid_at_ms: int | None = None
+    settled_at_ms: int | None = None
     evidence: Evidence | None = None
     refunds: tuple[Refund, ...] = ()
     initiator_points: int = 0

@@ -177,7 +177,7 @@ def _refuse_payment(order: Order, event: PaymentStarted, now_ms: int) -> Order:
 
 def _take_or_return(order: Order, event: PaymentConfirmed, now_ms: int) -> Order:
     """The order still wants money: take a free share of this amount, or owe the money back."""
-    paid = _believe(order, event)
+    paid = _believe(order, event, now_ms)
     if paid is None:
         return order
     share = _free_share_for(order, paid)
@@ -190,14 +190,14 @@ def _take_or_return(order: Order, event: PaymentConfirmed, now_ms: int) -> Order
 
 def _return_money(order: Order, event: PaymentConfirmed, now_ms: int) -> Order:
     """The order wants no more money: owe it back."""
-    paid = _believe(order, event)
+    paid = _believe(order, event, now_ms)
     if paid is None:
         return order
     late = order.state is OrderState.CLOSED
     return _owe_back(order, paid, RefundReason.LATE_MONEY if late else RefundReason.SECOND_MONEY, now_ms)
 
 
-def _believe(order: Order, event: PaymentConfirmed) -> Payment | None:
+def _believe(order: Order, event: PaymentConfirmed, now_ms: int) -> Payment | None:
     """
     Return the attempt as paid by this transaction, or None when exactly this is known already.
 
@@ -218,6 +218,7 @@ def _believe(order: Order, event: PaymentConfirmed) -> Payment | None:
         trade_state=TradeState.SUCCESS,
         transaction_id=event.transaction_id,
         paid_at_ms=event.paid_at_ms,
+        settled_at_ms=now_ms,
         evidence=event.evidence,
         lease_until_ms=0,
         refunds=(),

@@ -30,6 +30,7 @@ from server.stores.mongo_database import (
     WRITE_S,
     Client,
     Collection,
+    Database,
     connect,
     database_of,
     delete_some,
@@ -273,6 +274,12 @@ class MongoStore:
         """Lend a collection for one call."""
         async with self._call():
             yield self._database[name]
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Database]:
+        """Yield the prepared database, for what else is kept in it; `aclose` waits until it is given back."""
+        async with self._call():
+            yield self._database
 
     @asynccontextmanager
     async def _call(self) -> AsyncIterator[None]:

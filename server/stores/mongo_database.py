@@ -40,6 +40,8 @@ ORDER_INDEXES: Final = (
     IndexModel([("due_at_ms", 1), ("_id", 1)], name="orders_due"),
 )
 
+USER_INDEXES: Final = (IndexModel([("first_seen_ms", 1), ("brought_by", 1)], name="users_by_first_seen"),)
+
 REWARD_INDEXES: Final = (IndexModel([("openid", 1), ("at_ms", -1), ("_id", -1)], name="rewards_by_openid"),)
 
 NOTIFY_INDEXES: Final = (IndexModel([("order_id", 1), ("_id", 1)], name="notifies_by_order"),)
@@ -51,6 +53,7 @@ INDEXES: Final[Mapping[str, Sequence[IndexModel]]] = {
     "rewards": REWARD_INDEXES,
     "notifies": NOTIFY_INDEXES,
     "idempotency": KEY_INDEXES,
+    "users": USER_INDEXES,
 }
 
 DUPLICATE_KEY: Final = 11000

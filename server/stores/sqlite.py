@@ -65,6 +65,11 @@ class SqliteStore:
         """
         return cls(await asyncio.to_thread(open_file, path))
 
+    @property
+    def workers(self) -> tuple[Worker, Worker]:
+        """The writer and the reader, for what else is kept in this file; they end with this store."""
+        return self._writer, self._reader
+
     async def insert(self, order: Order) -> None:
         row = (order.order_id, order.rev, order.initiator.openid, order.due_at_ms, _encode(order))
         if not await self._writer.run(_insert, row):

@@ -85,6 +85,22 @@ CREATE TABLE reconciliations (
     doc              BLOB                        -- the report as JSON; NULL while somebody is at it
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE traces (
+    order_id TEXT NOT NULL,
+    kind     TEXT NOT NULL,               -- shared or opened
+    openid   TEXT NOT NULL,
+    at_ms    INTEGER NOT NULL,
+    PRIMARY KEY (order_id, kind, openid)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rollups (
+    day      TEXT PRIMARY KEY NOT NULL,   -- yyyy-mm-dd in Beijing
+    as_of_ms INTEGER NOT NULL,
+    doc      BLOB NOT NULL                -- the day's statistics as JSON
+) STRICT;
+
+CREATE INDEX users_brought ON users (first_seen_ms) WHERE brought_by <> '';
+
 PRAGMA user_version = 3;
 COMMIT;
 """

@@ -104,4 +104,5 @@ def _happened(order: Order, effect: Effect, outcome: Outcome, now_ms: int) -> Or
 
 
 def _seen(order: Order) -> Order:
-    return replace(order, rev=0, effects=())
+    parked = tuple(effect for effect in order.effects if effect.parked)  # for the operator
+    return replace(order, rev=0, effects=parked)
