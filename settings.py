@@ -50,6 +50,10 @@ class Settings(BaseSettings):
         (), description="Keys that sign session cookies and tokens, 32 characters or more each."
     )
     session_ttl_s: int = Field(30 * 86400, ge=60, description="How long a login lasts, in seconds.")
+    admin_password: SecretStr = Field(
+        SecretStr(""),
+        description="Opens the dashboard `/admin`; 12 characters or more. Without it only this machine may see it.",
+    )
     allowed_origins: Words = Field((), description="Further origins whose pages may call and watch.")
     trusted_proxies: Words = Field((), description="Addresses or networks whose X-Forwarded-For is believed.")
     log_format: Literal["console", "json"] = Field("console", description="How log lines look.")
@@ -206,6 +210,14 @@ class Settings(BaseSettings):
         if any(len(secret.get_secret_value()) < 32 for secret in value):
             raise ValueError("each secret needs 32 characters or more")
         return _all_different(value)
+
+    @field_validator("admin_password")
+    @classmethod
+    def _check_admin_password(cls, value: SecretStr) -> SecretStr:
+        password = value.get_secret_value()
+        if password and (len(password) < 12 or len(set(password)) < 6):
+            raise ValueError("12 characters or more, and not the same few again and again")
+        return value
 
     @field_validator("wechat_api_keys", "wechat_api_v3_keys")
     @classmethod

@@ -8,6 +8,7 @@ from tornado.web import Application, RequestHandler
 
 from handlers.auth import Sessions
 from handlers.base import NotFoundHandler, TooLargeHandler
+from handlers.dashboard import DashboardHandler, OperatorLoginHandler, OperatorLogoutHandler
 from handlers.events import EventsHandler
 from handlers.jssdk import JssdkHandler
 from handlers.limits import Limits
@@ -16,8 +17,10 @@ from handlers.long_poll import OrderHandler
 from handlers.miniprogram import MiniProgramHandler
 from handlers.notify import PayNotifyHandler, RefundNotifyHandler, TooLargeNotifyHandler
 from handlers.notify_v3 import V3NotifyHandler
+from handlers.operator_orders import OperatorCloseHandler, OperatorOrderHandler, OperatorRefundHandler, RetryHandler
+from handlers.operators import Operators
 from handlers.ops import HealthHandler, MetricsHandler, ReadyHandler
-from handlers.orders import CloseHandler, OrdersHandler, ShareCodeHandler, WatchTokenHandler
+from handlers.orders import CloseHandler, OrdersHandler, ShareCodeHandler, SharedHandler, WatchTokenHandler
 from handlers.pages import (
     PAGES,
     STATIC,
@@ -29,6 +32,7 @@ from handlers.pages import (
 )
 from handlers.payments import CancelHandler, ConfirmHandler, PaymentCodeHandler, PaymentsHandler
 from handlers.refunds import RefundHandler
+from handlers.stats import StatsHandler, StatsTableHandler
 from handlers.watch import WatchHandler
 from handlers.watching import Desk
 from handlers.web import InFlight, Readiness, Web
@@ -71,11 +75,13 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
     )
     desk = Desk(services, sessions)
     readiness = Readiness(services.store)
+    operators = Operators(services.settings, sessions, services.cache)
     limits = Limits(services.cache, services.settings)
-    given = {"web": Web(services, sessions, desk, in_flight, readiness, limits)}
+    given = {"web": Web(services, sessions, desk, in_flight, readiness, limits, operators)}
     # Not counted as in flight: nobody has to wait for it when the process goes down.
-    uncounted = {"web": Web(services, sessions, desk, InFlight(), readiness, limits)}
+    uncounted = {"web": Web(services, sessions, desk, InFlight(), readiness, limits, operators)}
     order = r"/api/orders/([^/]+)"
+    operator_order = r"/api/admin/orders/([^/]+)"
     payment = order + r"/payments/([^/]+)"
     return Application(
         [
@@ -94,6 +100,7 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
             (order, OrderHandler, given),
             (order + r"/events", EventsHandler, given),
             (order + r"/watch-token", WatchTokenHandler, given),
+            (order + r"/shared", SharedHandler, given),
             (order + r"/close", CloseHandler, given),
             (order + r"/refund", RefundHandler, given),
             (order + r"/qr\.svg", ShareCodeHandler, given),
@@ -102,6 +109,15 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
             (payment + r"/cancel", CancelHandler, given),
             (payment + r"/qr\.(svg|png)", PaymentCodeHandler, given),
             (r"/ws/orders/([^/]+)", WatchHandler, given),
+            (r"/admin", DashboardHandler, given),
+            (r"/admin/login", OperatorLoginHandler, given),
+            (r"/admin/logout", OperatorLogoutHandler, given),
+            (r"/api/stats", StatsHandler, given),
+            (r"/api/stats\.csv", StatsTableHandler, given),
+            (operator_order, OperatorOrderHandler, given),
+            (operator_order + r"/retry", RetryHandler, given),
+            (operator_order + r"/close", OperatorCloseHandler, given),
+            (operator_order + r"/refund", OperatorRefundHandler, given),
             (NOTIFY_PATH, PayNotifyHandler, given),
             (REFUND_NOTIFY_PATH, RefundNotifyHandler, given),
             (V3_NOTIFY_PATH, V3NotifyHandler, given),

@@ -7,9 +7,10 @@ cookie of its own, named by its `slot`, and a page says with `X-Daifu-Viewer` or
 """
 
 import hashlib
+import hmac
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -24,6 +25,7 @@ BEARER: Final = "daifu_bearer"
 WATCH: Final = "daifu_watch"
 WATCH_TTL_S: Final = 600
 LOGIN: Final = "daifu_login"
+OPERATOR: Final = "daifu_operator"
 LOGIN_TTL_S: Final = 600
 _SLOT_LENGTH: Final = 12
 
@@ -57,6 +59,8 @@ class Sessions:
         # `__Host-` makes the browser itself refuse the cookie from a sub-domain or over plain http.
         self._prefix = "__Host-" if secure else ""
         keys = [secret.get_secret_value() for secret in secrets]
+        self._secure = secure
+        self._first_key = keys[0].encode()
         self.ttl_s = ttl_s
         self._now_s = now_s
         # A key keeps its version when others come and go before it in the list.
@@ -114,6 +118,28 @@ class Sessions:
     def redeem_login_ticket(self, ticket: str) -> str | None:
         """Return where the browser wanted to go, or None if this ticket is not ours or too old."""
         return self._verify(LOGIN, ticket, ttl_s=LOGIN_TTL_S)
+
+    @property
+    def operator_cookie_name(self) -> str:
+        return self._prefix + OPERATOR
+
+    @property
+    def operator_cookie_attributes(self) -> dict[str, Any]:
+        """No other site gets the browser to send it, not even by a link."""
+        return {"path": "/", "httponly": True, "secure": self._secure, "samesite": "Strict"}
+
+    def mark_of(self, password: bytes) -> str:
+        """Return what an operator's cookie says of the password: who reads the cookie learns nothing of it."""
+        return hmac.new(self._first_key, b"operator:" + password, hashlib.sha256).hexdigest()
+
+    def operator_cookie(self, mark: str) -> str:
+        """Return the cookie's value for an operator whose password has this mark."""
+        return self._sign(OPERATOR, mark)
+
+    def operator_mark_of(self, request: HTTPServerRequest, *, ttl_s: int) -> str | None:
+        """Return the mark in this request's operator cookie, None without one that is ours and young enough."""
+        cookie = request.cookies.get(self.operator_cookie_name)
+        return self._verify(OPERATOR, cookie.value, ttl_s=ttl_s) if cookie is not None else None
 
     def _open(self, name: str, value: str) -> Session | None:
         return self._decode(name, value, Session, ttl_s=self.ttl_s)

@@ -22,8 +22,10 @@ from handlers.requests import (
     clean_text,
     read_json,
 )
+from server.domain.day_stats import TraceKind
 from server.domain.money import Fen, split_equally
 from server.domain.public_order import PublicOrder, public_order
+from server.errors import OrderNotFound
 from server.usecases.close_order import close_order
 from server.usecases.place_order import Idempotency, OrderDraft, place_order
 
@@ -110,6 +112,20 @@ class CloseHandler(BaseHandler):
             checked_order_id(order_id), openid, store=services.store, bus=services.bus, clock=services.clock
         )
         self.answer(OneOrder(public_order(order, openid)))
+
+
+class SharedHandler(BaseHandler):
+    """/api/orders/<id>/shared: the initiator took the link, says his page. For the statistics only."""
+
+    async def post(self, order_id: str) -> None:
+        self.guard_write()
+        read_json(self.request.body, Nothing)
+        openid = self.session().person.openid
+        order = await self.services.store.get(checked_order_id(order_id))
+        if openid != order.initiator.openid:
+            raise OrderNotFound(order_id)
+        self.services.traces.leave(order, TraceKind.SHARED, openid)
+        self.set_status(204)
 
 
 class WatchToken(Struct, frozen=True):

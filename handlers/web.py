@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from handlers.auth import Sessions
 from handlers.limits import Limits
+from handlers.operators import Operators
 from handlers.watching import Desk
 from server.bootstrap import Services
 from server.ports import Store
@@ -50,8 +51,8 @@ class Readiness:
 @dataclass(frozen=True)
 class Web:
     """
-    Services, sessions, where watchers sign in, which requests have no answer yet, whether the store works, and how
-    often anybody may ask.
+    Services, sessions, where watchers sign in, which requests have no answer yet, whether the store works, how often
+    anybody may ask, and who is an operator.
     """
 
     services: Services
@@ -60,3 +61,4 @@ class Web:
     in_flight: InFlight
     readiness: Readiness
     limits: Limits
+    operators: Operators

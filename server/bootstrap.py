@@ -39,6 +39,7 @@ from server.stores.sqlite_stats import SqliteStats
 from server.usecases.effect_means import Means
 from server.usecases.forget_old import forget_old
 from server.usecases.keep_stats import StatsKeeper
+from server.usecases.leave_trace import Traces
 from server.usecases.official_account import OfficialAccount
 from server.usecases.reconcile_daily import DailyReconciliation
 from server.usecases.record_notifies import NotifyRecorder
@@ -140,8 +141,14 @@ class Services:
         """Keeps the days' statistics near the truth; whoever serves starts and ends it."""
         return StatsKeeper(store=self.store, stats=self.stats, clock=self.clock, changed_days=self.changed_days)
 
+    @cached_property
+    def traces(self) -> Traces:
+        """Writes down who took or opened a link."""
+        return Traces(stats=self.stats, clock=self.clock, changed_days=self.changed_days)
+
     async def aclose(self) -> None:
         """Let go of everything, in the reverse order of its making."""
+        await self.traces.aclose()
         if self.miniprogram is not None:
             await self.miniprogram.aclose()
         for service in (self.presence, self.official, self.login, self.gateway, self.bus, self.cache, self.store):

@@ -65,7 +65,7 @@ class Day(Struct, frozen=True, kw_only=True):
     payments: Tally
 
 
-class Report(Struct, frozen=True, kw_only=True):
+class Report(Struct, frozen=True, kw_only=True, rename={"first": "from", "last": "to"}):
     """
     Money in fen. `as_of_ms` is when the oldest of the days' roll-ups was made, None when there is none.
 

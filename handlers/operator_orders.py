@@ -1,0 +1,90 @@
+"""One order in the operator's hands: its whole story, and what a person can do when something is stuck."""
+
+import structlog
+from msgspec import Struct
+
+from handlers.base import checked_order_id
+from handlers.operator_request import OperatorHandler
+from handlers.refunds import AskRefund
+from handlers.requests import Nothing, read_json
+from server.domain.document import Order, order_id_of
+from server.domain.operator_order import OperatorOrder, operator_order
+from server.usecases.close_order import close_order
+from server.usecases.refund_order import refund_order
+from server.usecases.retry_effect import retry_effect
+
+log = structlog.get_logger()
+
+
+class OneOperatorOrder(Struct, frozen=True):
+    order: OperatorOrder
+
+
+class _OrderHandler(OperatorHandler):
+    async def read_order(self, number: str) -> Order:
+        """
+        Return the order with this id, or the one a payment's or refund's number belongs to.
+
+        Raises:
+            OrderNotFound: There is none.
+        """
+        return await self.services.store.get(checked_order_id(order_id_of(number.strip().upper())))
+
+    def show(self, order: Order) -> None:
+        self.answer(OneOperatorOrder(operator_order(order)))
+
+    def note(self, deed: str, order_id: str) -> None:
+        """Whatever a person does by hand can be found in the log."""
+        log.warning("operator_did", deed=deed, order_id=order_id, address=self.client_ip)
+
+
+class OperatorOrderHandler(_OrderHandler):
+    """/api/admin/orders/<order_id, out_trade_no or out_refund_no>"""
+
+    async def get(self, number: str) -> None:
+        self.show(await self.read_order(number))
+
+
+class Retry(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which effect, by its key."""
+
+    effect: str
+
+
+class RetryHandler(_OrderHandler):
+    """/api/admin/orders/<id>/retry: run a parked effect again, now."""
+
+    async def post(self, order_id: str) -> None:
+        self.guard_write()
+        key = read_json(self.request.body, Retry).effect
+        services = self.services
+        checked_order_id(order_id)
+        self.note("retry", order_id)
+        self.show(await retry_effect(order_id, key, store=services.store, bus=services.bus, clock=services.clock))
+
+
+class OperatorCloseHandler(_OrderHandler):
+    """/api/admin/orders/<id>/close: as the initiator can."""
+
+    async def post(self, order_id: str) -> None:
+        self.guard_write()
+        read_json(self.request.body, Nothing)
+        openid = (await self.read_order(order_id)).initiator.openid
+        services = self.services
+        self.note("close", order_id)
+        self.show(await close_order(order_id, openid, store=services.store, bus=services.bus, clock=services.clock))
+
+
+class OperatorRefundHandler(_OrderHandler):
+    """/api/admin/orders/<id>/refund: as the initiator can."""
+
+    async def post(self, order_id: str) -> None:
+        self.guard_write()
+        asked = read_json(self.request.body, AskRefund).wanted()
+        openid = (await self.read_order(order_id)).initiator.openid
+        services = self.services
+        self.note("refund", order_id)
+        order = await refund_order(
+            order_id, asked, openid, store=services.store, bus=services.bus, clock=services.clock
+        )
+        self.show(order)
