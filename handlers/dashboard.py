@@ -22,7 +22,10 @@ class DashboardHandler(PageHandler):
         standing = self.web.operators.standing(self.request)
         if standing == "refused":
             raise ApiError(403, "operator_refused")
-        self.show("admin.html" if standing == "in" else "admin_login.html")
+        if standing == "out":
+            self.show("admin_login.html")
+        else:
+            self.show("admin.html", has_password=self.web.operators.has_password)
 
 
 class Password(Struct, frozen=True, forbid_unknown_fields=True):

@@ -37,6 +37,11 @@ class Operators:
         # A session ends with the password it was opened with.
         self._mark = sessions.mark_of(self._password)
 
+    @property
+    def has_password(self) -> bool:
+        """Does anybody log in, and out again?"""
+        return bool(self._password)
+
     def standing(self, request: HTTPServerRequest) -> Standing:
         """Return how the sender of this request stands to us."""
         if self._password:

@@ -51,7 +51,7 @@ class PageHandler(BaseHandler):
             self.redirect(login_path(self.request.uri or "/"))
         return session
 
-    def show(self, page: str, **values: str) -> None:
+    def show(self, page: str, **values: str | bool) -> None:
         """Render a page; every value in it is escaped."""
         settings = self.services.settings
         self.render(

@@ -127,6 +127,8 @@ export function makeApi({ fetch, storage, location, history, language, now = Dat
     orders: (before) => json("GET", `/api/orders?limit=20${before ? `&before=${encodeURIComponent(before)}` : ""}`),
     order: async (orderId) => (await json("GET", `/api/orders/${orderId}`)).order,
     closeOrder: async (orderId) => (await json("POST", `/api/orders/${orderId}/close`, { body: {} })).order,
+    /** For the statistics only: nobody waits for it, and nobody hears of it when it fails. */
+    tellShared: (orderId) => void call("POST", `/api/orders/${orderId}/shared`, { body: {} }).catch(() => {}),
     startPayment: (orderId) => json("POST", `/api/orders/${orderId}/payments`, { body: { trade_type: "JSAPI" } }),
     confirmPayment: (orderId, outTradeNo) => attempt(orderId, outTradeNo, "confirm"),
     cancelPayment: (orderId, outTradeNo) => attempt(orderId, outTradeNo, "cancel"),

@@ -69,6 +69,7 @@ export function drawShareLink({ api, say, publicUrl, orderId }) {
   field.value = `${publicUrl}/pay/${orderId}`;
   field.addEventListener("focus", () => field.select());
   byId("copy-link").addEventListener("click", async () => {
+    api.tellShared(orderId);
     toast(say(words((await copy(field)) ? "copied" : "copy_failed")));
   });
   const qr = byId("qr");

@@ -4,7 +4,7 @@ import { makeApi } from "./api.js";
 import { byId, element, setText, showText } from "./dom.js";
 import { shareCard, words } from "./order_view.js";
 import { loadSdk, makeShareCard, sdkUrl } from "./share_card.js";
-import { dateWriter, speaker } from "./texts.js";
+import { dateWriter, speaker, TEXTS } from "./texts.js";
 
 const TOAST_MS = 3_500;
 const YEAR_S = 31_536_000;
@@ -12,9 +12,9 @@ const YEAR_S = 31_536_000;
 const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content ?? "";
 
 /** Fill the page's fixed words and return what a page works with: `{api, say, date, simulated, publicUrl, orderId}`. */
-export function startPage() {
+export function startPage(texts = TEXTS) {
   const language = document.documentElement.lang;
-  const say = speaker(language);
+  const say = speaker(language, texts);
   writeWords(say);
   byId("language").addEventListener("click", switchLanguage);
   const api = makeApi({ fetch: window.fetch.bind(window), storage: tabStorage(), location, history, language });

@@ -7,8 +7,8 @@ export const TEXTS = { "zh-CN": ZH, en: EN };
 const LIST_MARK = { "zh-CN": "、", en: ", " };
 
 /** Return `say({key, args})`: the sentence in this language. Arguments may be words themselves, or a list of names. */
-export function speaker(language) {
-  const texts = TEXTS[language] ?? TEXTS["zh-CN"];
+export function speaker(language, all = TEXTS) {
+  const texts = all[language] ?? all["zh-CN"];
   const mark = LIST_MARK[language] ?? LIST_MARK["zh-CN"];
   const argument = (value) => (Array.isArray(value) ? value.join(mark) : value?.key ? say(value) : String(value));
   function say({ key, args = {} }) {

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 
 const STATIC = new URL("../../static/", import.meta.url);
-const PAGES = ["home", "order", "pay"];
+const PAGES = ["home", "order", "pay", "admin", "admin_login"];
 const MAX_PAGE_BYTES = 100_000; // compressed, everything a first visit loads
 
 const read = (path) => readFileSync(new URL(path, STATIC), "utf8");

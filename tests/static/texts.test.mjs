@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { speaker, TEXTS } from "../../static/js/texts.js";
+import { ADMIN_TEXTS as TEXTS } from "../../static/js/admin_texts.js";
+import { speaker } from "../../static/js/texts.js";
 import { friendView, initiatorView, refundWords, words } from "../../static/js/order_view.js";
 import { anOrder, aPayment, event, NOW_MS, paid, paying, refund } from "./orders.mjs";
 

@@ -1,0 +1,132 @@
+/** The operator's dashboard: asks for the state again every few seconds while it is looked at, and draws it. */
+
+import { byId, setText, showText } from "./dom.js";
+import { words, yuan } from "./order_view.js";
+import { makeAdminApi, statsQuery } from "./admin_api.js";
+import { makeCharts } from "./admin_charts.js";
+import { drawOrder, drawStats } from "./admin_draw.js";
+import { ADMIN_TEXTS } from "./admin_texts.js";
+import { lastDays } from "./admin_view.js";
+import { ask, errorText, markReady, startPage, toast } from "./shell.js";
+
+const REFRESH_MS = 5_000;
+
+const page = startPage(ADMIN_TEXTS);
+const { say, date } = page;
+const language = document.documentElement.lang;
+const api = makeAdminApi({ fetch: window.fetch.bind(window), language, onLoggedOut: () => location.reload() });
+const drawCharts = makeCharts({ say, language });
+let days = 30; // of the chosen window; 0 when its ends were typed
+let asked = 0;
+
+// The window
+
+function chooseDays(count) {
+  days = count;
+  for (const button of byId("presets").children) button.setAttribute("aria-pressed", String(Number(button.dataset.days) === count));
+  if (count) {
+    const { from, to } = lastDays(count, Date.now());
+    byId("from").value = from;
+    byId("to").value = to;
+  }
+}
+
+for (const button of byId("presets").children) {
+  setText(button, say(button.dataset.days === "1" ? words("admin_today") : words("admin_days", { days: button.dataset.days })));
+  button.addEventListener("click", () => {
+    chooseDays(Number(button.dataset.days));
+    refresh();
+  });
+}
+for (const id of ["from", "to"]) {
+  byId(id).addEventListener("change", () => {
+    chooseDays(0);
+    refresh();
+  });
+}
+
+// The numbers
+
+async function refresh() {
+  if (days) chooseDays(days); // after midnight it is another day
+  const number = ++asked;
+  const [from, to] = [byId("from").value, byId("to").value];
+  try {
+    const stats = await api.stats(from, to);
+    if (number !== asked) return; // another window was chosen meanwhile
+    byId("csv").href = `/api/stats.csv?${statsQuery(from, to)}`;
+    drawStats(stats, { say, onRetry: retry, onOrder: find });
+    drawCharts(stats);
+    showStatus("live", stats.as_of_ms ? date(stats.as_of_ms) : "");
+    showText(byId("window-error"), "");
+  } catch (error) {
+    if (number !== asked) return;
+    const isBad = error.status === 400;
+    showText(byId("window-error"), isBad ? errorText(say, error) : "");
+    if (!isBad) showStatus("offline", "");
+  }
+  document.querySelector("main").setAttribute("aria-busy", "false");
+  markReady();
+}
+
+function showStatus(status, time) {
+  byId("connection").dataset.status = status;
+  setText(byId("connection"), [say(words(`admin_${status}`)), time].filter(Boolean).join(" · "));
+}
+
+setInterval(() => document.hidden || refresh(), REFRESH_MS);
+document.addEventListener("visibilitychange", () => document.hidden || refresh());
+for (const event of ["online", "offline"]) window.addEventListener(event, () => refresh());
+
+// One order
+
+let shownOrder = "";
+
+async function find(number) {
+  byId("number").value = number;
+  showText(byId("search-error"), "");
+  await change(() => api.order(number));
+  byId("search").scrollIntoView({ block: "start" });
+}
+
+/** Show the order this call answers with; say it when it does not. */
+async function change(call, done) {
+  try {
+    show(await call());
+    if (done) toast(say(words(done)));
+  } catch (error) {
+    showText(byId("search-error"), errorText(say, error));
+    if (done) toast(errorText(say, error));
+    else byId("found").hidden = true;
+  }
+}
+
+function show(order) {
+  shownOrder = order.order_id;
+  drawOrder(order, { say, date, act, onRetry: (key) => retry(order.order_id, key) });
+}
+
+async function act(verb, { refundable }) {
+  const orderId = shownOrder;
+  const question = words(`admin_${verb}_ask`, { amount: yuan(refundable) });
+  if (await ask(say, words(`admin_${verb}`), question)) await change(() => api[verb](orderId), "admin_done");
+}
+
+async function retry(orderId, key) {
+  await change(() => api.retry(orderId, key), "admin_retried");
+  refresh();
+}
+
+byId("search-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const number = byId("number").value.trim();
+  if (number) find(number);
+});
+
+byId("log-out").addEventListener("click", async () => {
+  await api.logOut().catch(() => {});
+  location.reload();
+});
+
+chooseDays(days);
+refresh();
