@@ -7,6 +7,7 @@ The one command.
     python run.py orders      look at an order, query, close or refund it, retry what was parked
     python run.py notifies    list, look at and replay what WeChat posted
     python run.py reconcile   compare a day with WeChat's bill, and cure what can be cured
+    python run.py stats       funnel, success rate P, fission coefficient K and payments by day, as tables
     python run.py migrate-store   copy the orders from SQLite to MongoDB
 """
 
@@ -34,6 +35,7 @@ class _Commands(click.Group):
         "orders": "operator_commands.orders",
         "notifies": "operator_commands.notifies",
         "reconcile": "operator_commands.reconcile",
+        "stats": "operator_commands.stats",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -38,24 +38,10 @@ class StatsHandler(OperatorHandler):
         Raises:
             BadRequest: `from` or `to` is no day, or the window is none or too long.
         """
-        today = day_of(self.services.clock.now_ms())
-        last = self._day("to", today)
-        first = self._day("from", day_after(last, 1 - DEFAULT_DAYS))
-        if first > last:
-            raise BadRequest("from", "day_order")
-        if len(days_from(first, last)) > MAX_DAYS:
-            raise BadRequest("from", "too_many_days", limit=MAX_DAYS)
+        asked_from, asked_to = (self.get_query_argument(name, None) for name in ("from", "to"))
+        first, last = window(asked_from, asked_to, today=day_of(self.services.clock.now_ms()))
         rollups = await self.services.stats.rollups(first=reach(first), last=last)
         return report(rollups, first=first, last=last)
-
-    def _day(self, name: str, default: str) -> str:
-        value = self.get_query_argument(name, default)
-        try:
-            if _DAY.fullmatch(value) and "2000" <= value < "2200":
-                return date.fromisoformat(value).isoformat()
-        except ValueError:
-            pass
-        raise BadRequest(name, "not_a_day")
 
 
 class StatsTableHandler(StatsHandler):
@@ -66,6 +52,31 @@ class StatsTableHandler(StatsHandler):
         self.set_header("Content-Type", "text/csv; charset=utf-8")
         self.set_header("Content-Disposition", f'attachment; filename="daifu-{found.first}-{found.last}.csv"')
         self.finish(as_csv(found))
+
+
+def window(asked_from: str | None, asked_to: str | None, *, today: str) -> tuple[str, str]:
+    """
+    Return the first and the last day of the window asked for.
+
+    Raises:
+        BadRequest: `from` or `to` is no day, or the window is none or too long.
+    """
+    last = today if asked_to is None else _day("to", asked_to)
+    first = day_after(last, 1 - DEFAULT_DAYS) if asked_from is None else _day("from", asked_from)
+    if first > last:
+        raise BadRequest("from", "day_order")
+    if len(days_from(first, last)) > MAX_DAYS:
+        raise BadRequest("from", "too_many_days", limit=MAX_DAYS)
+    return first, last
+
+
+def _day(name: str, value: str) -> str:
+    try:
+        if _DAY.fullmatch(value) and "2000" <= value < "2200":
+            return date.fromisoformat(value).isoformat()
+    except ValueError:
+        pass
+    raise BadRequest(name, "not_a_day")
 
 
 def as_csv(found: Report) -> str:

@@ -15,12 +15,15 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from server.domain.days import day_of
-from server.domain.document import Order, OrderState, Payment, balance
+from server.domain.document import Order, Payment, balance
 from server.domain.events import Evidence, RefundState
 
 # Upper ends of the classes of delay, in milliseconds; the last class has none. WeChat Pay API v2 writes the time of
 # success in whole seconds, so that finer classes would tell of nothing.
 DELAYS_MS: Final = (1000, 2000, 3000, 5000, 10_000, 30_000, 60_000, 300_000, 1_800_000, 3_600_000)
+
+# So long after an order's time is over the money of its last attempt has come, or been heard of.
+LAST_ATTEMPT_MS: Final = 10 * 60_000
 
 MAX_PARKED: Final = 50  # listed of one day; all are counted
 NEVER: Final = ""  # the day before an initiator's first order
@@ -98,9 +101,9 @@ def is_decided(order: Order, now_ms: int) -> bool:
     """
     Has this order had its whole time?
 
-    By its age, and not by being paid: if quick successes counted before slow failures could, P would look too good.
+    By its age, and not by its state: if quick successes counted before slow failures could, P would look too good.
     """
-    return order.expires_at_ms <= now_ms and order.state not in (OrderState.OPEN, OrderState.CLOSING)
+    return order.expires_at_ms + LAST_ATTEMPT_MS <= now_ms
 
 
 class DayBook:

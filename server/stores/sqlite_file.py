@@ -30,6 +30,10 @@ _HEADER_BYTES: Final = 100
 _MARKER_TEXT: Final = "A daifu database lives beside this file. Delete this only if its orders are meant to be gone.\n"
 
 
+class FileInUse(ConfigError):
+    """Another process holds the file's lock."""
+
+
 @dataclass(frozen=True)
 class OpenFile:
     """Two connections in autocommit mode and the lock that keeps other processes out."""
@@ -89,7 +93,7 @@ def _lock(lock: BinaryIO, path: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise ConfigError(f"another daifu process has {path} open: stop it first") from error
+        raise FileInUse(f"another daifu process has {path} open: stop it first") from error
 
 
 def _check_owner(path: Path) -> None:

@@ -5,6 +5,7 @@ import { words } from "./order_view.js";
 import { series } from "./admin_view.js";
 
 const HEIGHT_PX = 220;
+const WHOLE = [1, 2, 5].flatMap((digit) => Array.from({ length: 8 }, (_, zeros) => digit * 10 ** zeros)).sort((a, b) => a - b);
 const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
 /** Return `draw(stats)`. Colours follow the light or dark scheme, widths the window. */
@@ -17,13 +18,13 @@ export function makeCharts({ say, language }) {
     const color = colors();
     const label = (key) => say(words(key));
     charts.push(
-      plot("chart-payments", color, language, [
+      plot("chart-payments", { color, say, language }, [
         { label: label("admin_payments"), stroke: color.brand, fill: color.fill, width: 2, scale: "y" },
         { label: `${label("admin_amount")} ¥`, stroke: color.second, width: 2, dash: [6, 4], scale: "money" },
       ]),
-      plot("chart-success", color, language, [
-        { label: `${label("admin_gross")} %`, stroke: color.brand, width: 2, scale: "y", spanGaps: true },
-        { label: `${label("admin_net")} %`, stroke: color.second, width: 2, dash: [6, 4], scale: "y", spanGaps: true },
+      plot("chart-success", { color, say, language }, [
+        { label: `${label("admin_gross")} %`, stroke: color.brand, width: 2, scale: "percent", spanGaps: true },
+        { label: `${label("admin_net")} %`, stroke: color.second, width: 2, dash: [6, 4], scale: "percent", spanGaps: true },
       ]),
     );
     if (shown) draw(shown);
@@ -46,7 +47,7 @@ export function makeCharts({ say, language }) {
 
 const widthOf = (box) => Math.max(200, box.clientWidth);
 
-function plot(id, color, language, lines) {
+function plot(id, { color, say, language }, lines) {
   const box = byId(id);
   const day = new Intl.DateTimeFormat(language, { month: "numeric", day: "numeric", timeZone: "Asia/Shanghai" });
   const days = (_, seconds) => seconds.map((s) => (s === null ? "" : day.format(s * 1000)));
@@ -57,13 +58,13 @@ function plot(id, color, language, lines) {
     height: HEIGHT_PX,
     tzDate: (s) => window.uPlot.tzDate(new Date(s * 1000), "Asia/Shanghai"),
     cursor: { drag: { x: false, y: false } },
-    scales: { y: { range: fromZero }, money: { range: fromZero } },
+    scales: { y: { range: fromZero }, money: { range: fromZero }, percent: { range: [0, 100] } },
     axes: [
       { ...axis, values: days, incrs: [1, 2, 5, 7, 14, 28, 56, 112].map((count) => count * 86_400), space: 56 },
-      { ...axis, values, size: 44 },
+      { ...axis, values, size: 44, scale: lines[0].scale, incrs: WHOLE },
       ...(lines.some((line) => line.scale === "money") ? [{ ...axis, values, size: 52, side: 1, scale: "money", grid: { show: false } }] : []),
     ],
-    series: [{ label: "", value: (_, s) => (s === null ? "–" : day.format(s * 1000)) }, ...lines.map((line) => ({ ...line, points: { size: 5 } }))],
+    series: [{ label: say(words("admin_day")), value: (_, s) => (s === null ? "–" : day.format(s * 1000)) }, ...lines.map((line) => ({ ...line, points: { size: 5 } }))],
   };
   return new window.uPlot(options, [[], ...lines.map(() => [])], box);
 }

@@ -129,7 +129,7 @@ function paymentNode({ who, amount, state, lines }, said) {
   return element(
     "li",
     {},
-    element("span", { class: "df-row" }, element("span", {}, who), element("span", { class: "df-pill df-pill_small" }, state), element("span", { class: "df-bar-note" }, amount)),
+    element("span", { class: "df-row" }, element("span", {}, who), element("span", { class: "df-pill df-pill_small" }, state), element("span", { class: "df-bar-count" }, amount)),
     ...lines.map((line) => element("span", { class: "df-line" }, said(line))),
   );
 }

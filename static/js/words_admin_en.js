@@ -13,7 +13,7 @@ export const ADMIN_EN = {
   admin_csv: "Download CSV",
   admin_loading: "Loading",
   admin_live: "Live",
-  admin_offline: "No connection. These numbers are old",
+  admin_offline: "No connection, old numbers",
   admin_none: "Not enough data",
   admin_empty: "No orders in these days",
   admin_overview: "Overview",

@@ -21,7 +21,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.day_stats import DELAYS_MS, Cohort, DayBook, DayStats, Funnel, Parked, Tally, TraceKind
+from server.domain.day_stats import (
+    DELAYS_MS,
+    LAST_ATTEMPT_MS,
+    Cohort,
+    DayBook,
+    DayStats,
+    Funnel,
+    Parked,
+    Tally,
+    TraceKind,
+)
 from server.domain.days import DAY_MS, day_after, day_start_ms
 from server.domain.document import Order
 from server.domain.events import (
@@ -166,7 +176,7 @@ class TestNotEnoughData:
 
     def test_an_order_paid_at_once_counts_no_earlier_than_one_that_is_never_paid(self) -> None:
         quick = paid(placed("阿花", NOON_1), "小明", at_ms=NOON_1, after_ms=0)
-        book = DayBook(DAY_1, as_of_ms=quick.expires_at_ms - 1)
+        book = DayBook(DAY_1, as_of_ms=quick.expires_at_ms + LAST_ATTEMPT_MS - 1)
         book.add(quick, NO_TRACES)
 
         assert book.result(days_before={}, newcomers=0).cohort == Cohort()

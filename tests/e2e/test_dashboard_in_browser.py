@@ -12,8 +12,9 @@ from playwright.async_api import expect
 from sandbox.app import Sandbox
 from server.domain.days import DAY_MS
 from server.domain.events import EffectParked, Evidence, RefundRequested
+from server.domain.user import User
 from server.usecases.change_order import change_order
-from tests.builders import after
+from tests.builders import a_person, after
 from tests.domain.histories import paid, placed
 from tests.e2e.phones import Look, Phones
 from tests.e2e.test_looks_in_browser import LOOKS, looks_right
@@ -53,7 +54,10 @@ async def write_history(daifu: Daifu) -> None:
             order = placed(f"小{number}{day % 3}", at_ms)
             if number % 3 != 1:
                 evidence = Evidence.QUERY if number == 3 else Evidence.NOTIFY
-                order = paid(order, f"友{number}", at_ms=at_ms, after_ms=700 * number, evidence=evidence)
+                payer = a_person(f"友{number}{day}")
+                order = paid(order, payer.name, at_ms=at_ms, after_ms=700 * number, evidence=evidence)
+                user = User(openid=payer.openid, name=payer.name, first_seen_ms=at_ms)
+                await daifu.services.store.remember_user(user)
             if number == 2:
                 order = after(order, RefundRequested(), now_ms=at_ms)
             await daifu.services.store.insert(order)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.domain.day_stats import DayStats, TraceKind
+from server.domain.day_stats import LAST_ATTEMPT_MS, DayStats, TraceKind
 from server.domain.days import DAY_MS, day_start_ms
 from server.domain.document import Order
 from server.domain.events import CloseRequested
@@ -115,7 +115,7 @@ async def test_a_day_somebody_heard_of_is_added_up_again_and_gives_the_same_when
     assert await rig.day() == before  # nobody heard of it
 
     rig.changed_days.add(DAY)
-    rig.clock.time_ms = order.expires_at_ms
+    rig.clock.time_ms = order.expires_at_ms + LAST_ATTEMPT_MS
     await rig.keeper.bring_up_to_date()
     assert (await rig.day()).cohort.decided == 1
     assert rig.changed_days == set()
