@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from server.domain.bill import Bill
-from server.domain.day_stats import DayStats, TraceKind
+from server.domain.day_stats import DayStats, Trace, TraceKind
 from server.domain.document import Order, Payment, Refund
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed, TradeType
 from server.domain.notify import Notify, NotifyFilter
@@ -189,8 +189,8 @@ class StatsStore(Protocol):
     the Store, and ends with it. Every method may raise StoreUnavailable.
     """
 
-    async def leave_trace(self, order_id: str, kind: TraceKind, openid: str, at_ms: int) -> None:
-        """Keep that this person did this to the order's link, once; beyond `MAX_TRACES` of an order nothing is kept."""
+    async def leave_trace(self, trace: Trace) -> None:
+        """Keep this trace unless its like is there; beyond `MAX_TRACES` of an order nothing is kept."""
         ...
 
     async def traces(self, *, first: str, last: str) -> Mapping[str, frozenset[TraceKind]]:

@@ -38,6 +38,19 @@ class TraceKind(StrEnum):
     OPENED = "opened"  # somebody else looked
 
 
+class Trace(Struct, frozen=True):
+    """That this person did this to the link of this order. A page that is opened again leaves no other."""
+
+    order_id: str
+    kind: TraceKind
+    openid: str
+    at_ms: int
+
+    @property
+    def trace_id(self) -> str:
+        return f"{self.order_id}:{self.kind}:{self.openid}"
+
+
 class Tally(Struct, frozen=True):
     """So many, worth so many fen together."""
 

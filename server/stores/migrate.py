@@ -19,6 +19,7 @@ from msgspec import DecodeError, Struct, ValidationError, json
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
+from server.domain.day_stats import Trace
 from server.domain.document import Order
 from server.domain.notify import Notify
 from server.domain.rewards import Reward
@@ -35,12 +36,15 @@ from server.stores.mongo_documents import (
     read_notify,
     read_order,
     read_reward,
+    read_trace,
     read_user,
     reward_document,
+    trace_document,
     user_document,
 )
 from server.stores.sqlite_file import OpenFile, open_file
 from server.stores.sqlite_people import reward_of, user_of
+from server.stores.sqlite_stats import trace_of
 
 PAGE: Final = 200  # rows that go as one
 PAGE_S: Final = 30.0  # nobody waits for an answer here, but a server that is gone has to be noticed
@@ -85,7 +89,7 @@ class _Kind(Generic[T]):
 
 async def migrate(path: Path, mongodb_url: str, *, told: Told) -> Sequence[Comparison]:
     """
-    Copy the file's orders, users, rewards, idempotency keys and notifies; return what both sides hold afterwards.
+    Copy the file's orders, users, rewards, keys, traces and notifies; return what both sides hold afterwards.
 
     Args:
         told: Hears the name of a kind, how many of its rows are there by now, and how many there are in all.
@@ -208,6 +212,13 @@ def _sqlite_reward(row: Row) -> Reward:
         raise StoreCorrupt(f"reward {row[0]}") from error
 
 
+def _sqlite_trace(row: Row) -> Trace:
+    try:
+        return trace_of(row)
+    except ValueError as error:  # a kind nobody knows
+        raise StoreCorrupt(f"a trace of order {row[1]}") from error
+
+
 def _sqlite_claim(row: Row) -> KeyClaim:
     return KeyClaim(order_id=row[1], body_sha256=row[2], claimed_at_ms=row[3])
 
@@ -253,6 +264,16 @@ _KINDS: Final[tuple[_Kind[Any], ...]] = (
         read=_sqlite_claim,
         write=lambda row: claim_document(row[0], _sqlite_claim(row)),
         found=read_claim,
+    ),
+    _Kind(
+        name="traces",
+        count="SELECT count(*) FROM traces",
+        page=(
+            "SELECT trace_id, order_id, kind, openid, at_ms FROM traces WHERE trace_id > ? ORDER BY trace_id LIMIT ?"
+        ),
+        read=_sqlite_trace,
+        write=lambda row: trace_document(_sqlite_trace(row)),
+        found=read_trace,
     ),
     _Kind(
         name="notifies",

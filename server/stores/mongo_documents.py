@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from msgspec import ValidationError, convert, to_builtins
 
+from server.domain.day_stats import Trace
 from server.domain.document import Order
 from server.domain.notify import Notify
 from server.domain.rewards import Reward
@@ -54,6 +55,15 @@ def user_document(user: User) -> Document:
 def reward_document(reward: Reward) -> Document:
     fields = to_builtins(reward)
     return {"_id": fields.pop("reward_id"), **fields}
+
+
+def trace_document(trace: Trace) -> Document:
+    return {"_id": trace.trace_id, **to_builtins(trace)}
+
+
+def read_trace(document: Mapping[str, Any]) -> Trace:
+    # Not named by its id: that ends with a whole openid.
+    return _convert(document, Trace, "a trace")
 
 
 def claim_document(key: str, claim: KeyClaim) -> Document:

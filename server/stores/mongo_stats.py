@@ -7,12 +7,12 @@ from typing import Final
 from msgspec import ValidationError, convert, to_builtins
 from pymongo.errors import DuplicateKeyError
 
-from server.domain.day_stats import DayStats, TraceKind
+from server.domain.day_stats import DayStats, Trace, TraceKind
 from server.errors import StoreCorrupt
 from server.ports import MAX_TRACES
 from server.stores.mongo import MongoStore
 from server.stores.mongo_database import WRITE_S, within
-from server.stores.mongo_documents import Document
+from server.stores.mongo_documents import Document, trace_document
 
 # Nobody waits for these: they belong to a job that goes through days, or to a report.
 PATIENCE_S: Final = 10.0
@@ -24,13 +24,13 @@ class MongoStats:
     def __init__(self, store: MongoStore) -> None:
         self._store = store
 
-    async def leave_trace(self, order_id: str, kind: TraceKind, openid: str, at_ms: int) -> None:
-        trace = {"_id": f"{order_id}:{kind}:{openid}", "order_id": order_id, "kind": kind.value, "at_ms": at_ms}
+    async def leave_trace(self, trace: Trace) -> None:
+        of_order = _of_orders(trace.order_id, trace.order_id)
         async with self._store.database() as database:
             with within(WRITE_S):
-                if await database.traces.count_documents(_of_orders(order_id, order_id), limit=MAX_TRACES) < MAX_TRACES:
+                if await database.traces.count_documents(of_order, limit=MAX_TRACES) < MAX_TRACES:
                     try:
-                        await database.traces.insert_one(trace)
+                        await database.traces.insert_one(trace_document(trace))
                     except DuplicateKeyError:
                         return
 

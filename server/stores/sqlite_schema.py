@@ -86,11 +86,11 @@ CREATE TABLE reconciliations (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE traces (
+    trace_id TEXT PRIMARY KEY NOT NULL,   -- the other three, joined: the order's id first
     order_id TEXT NOT NULL,
     kind     TEXT NOT NULL,               -- shared or opened
     openid   TEXT NOT NULL,
-    at_ms    INTEGER NOT NULL,
-    PRIMARY KEY (order_id, kind, openid)
+    at_ms    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE rollups (

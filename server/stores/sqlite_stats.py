@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from msgspec import DecodeError, ValidationError, json
 
-from server.domain.day_stats import DayStats, TraceKind
+from server.domain.day_stats import DayStats, Trace, TraceKind
 from server.errors import ConfigError, StoreCorrupt
 from server.ports import MAX_TRACES
 from server.stores.sqlite_worker import Worker
@@ -26,8 +26,8 @@ class SqliteStats:
     def __init__(self, workers: tuple[Worker, Worker]) -> None:
         self._writer, self._reader = workers
 
-    async def leave_trace(self, order_id: str, kind: TraceKind, openid: str, at_ms: int) -> None:
-        await self._writer.run(_leave_trace, order_id, kind, openid, at_ms)
+    async def leave_trace(self, trace: Trace) -> None:
+        await self._writer.run(_leave_trace, trace)
 
     async def traces(self, *, first: str, last: str) -> Mapping[str, frozenset[TraceKind]]:
         found: defaultdict[str, set[TraceKind]] = defaultdict(set)
@@ -77,18 +77,30 @@ def _rollup(doc: bytes) -> DayStats:
 # From here on everything runs in a worker's thread: rows in, rows out.
 
 
-def _leave_trace(connection: Connection, order_id: str, kind: str, openid: str, at_ms: int) -> None:
+def _leave_trace(connection: Connection, trace: Trace) -> None:
     sql = (
-        "INSERT INTO traces (order_id, kind, openid, at_ms) SELECT ?, ?, ?, ?"
-        " WHERE (SELECT count(*) FROM traces WHERE order_id = ?) < ?"
+        "INSERT INTO traces (trace_id, order_id, kind, openid, at_ms) SELECT ?, ?, ?, ?, ?"
+        " WHERE (SELECT count(*) FROM traces WHERE trace_id BETWEEN ? AND ?) < ?"
         " ON CONFLICT DO NOTHING"
     )
-    connection.execute(sql, (order_id, kind, openid, at_ms, order_id, MAX_TRACES))
+    row = (trace.trace_id, trace.order_id, trace.kind, trace.openid, trace.at_ms)
+    connection.execute(sql, (*row, *_ids(trace.order_id, trace.order_id), MAX_TRACES))
+
+
+def _ids(first: str, last: str) -> tuple[str, str]:
+    """Return the ends of the trace ids of the orders from `first` to `last`."""
+    return f"{first}:", f"{last};"  # the character after ":"
+
+
+def trace_of(row: tuple[Any, ...]) -> Trace:
+    """Read the columns `trace_id, order_id, kind, openid, at_ms`."""
+    _, order_id, kind, openid, at_ms = row
+    return Trace(order_id, TraceKind(kind), openid, at_ms)
 
 
 def _select_traces(connection: Connection, first: str, last: str) -> list[tuple[str, str]]:
-    sql = "SELECT DISTINCT order_id, kind FROM traces WHERE order_id BETWEEN ? AND ?"
-    return connection.execute(sql, (first, last)).fetchall()
+    sql = "SELECT DISTINCT order_id, kind FROM traces WHERE trace_id BETWEEN ? AND ?"
+    return connection.execute(sql, _ids(first, last)).fetchall()
 
 
 def _select_last_orders(connection: Connection, openids: tuple[str, ...], before: str) -> dict[str, str]:

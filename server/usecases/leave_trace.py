@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from server.domain.day_stats import TraceKind
+from server.domain.day_stats import Trace, TraceKind
 from server.domain.days import day_of
 from server.domain.document import Order
 from server.domain.order_ids import order_made_at_ms
@@ -21,7 +21,7 @@ MAX_UNDER_WAY: Final = 32
 
 log: Final = structlog.get_logger(__name__)
 
-_Trace = tuple[str, TraceKind, str]
+_Key = tuple[str, TraceKind, str]
 
 
 class Traces:
@@ -35,19 +35,19 @@ class Traces:
         self._stats = stats
         self._clock = clock
         self._changed_days = changed_days
-        self._left: dict[_Trace, None] = {}  # the oldest first
+        self._left: dict[_Key, None] = {}  # the oldest first
         self._under_way: set[asyncio.Task[None]] = set()
 
     def leave(self, order: Order, kind: TraceKind, openid: str) -> None:
         """Write down soon what this person did to the order's link. An initiator does not open his own."""
-        trace = (order.order_id, kind, openid)
+        key = (order.order_id, kind, openid)
         is_own = openid == order.initiator.openid
-        if is_own == (kind is TraceKind.OPENED) or trace in self._left or len(self._under_way) >= MAX_UNDER_WAY:
+        if is_own == (kind is TraceKind.OPENED) or key in self._left or len(self._under_way) >= MAX_UNDER_WAY:
             return
-        self._left[trace] = None
+        self._left[key] = None
         if len(self._left) > MAX_REMEMBERED:
             del self._left[next(iter(self._left))]
-        task = asyncio.create_task(self._leave(trace))
+        task = asyncio.create_task(self._leave(key))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
@@ -55,11 +55,11 @@ class Traces:
         """Finish what is under way."""
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    async def _leave(self, trace: _Trace) -> None:
-        order_id, kind, openid = trace
+    async def _leave(self, key: _Key) -> None:
+        order_id, kind, openid = key
         try:
-            await self._stats.leave_trace(order_id, kind, openid, self._clock.now_ms())
+            await self._stats.leave_trace(Trace(order_id, kind, openid, self._clock.now_ms()))
             self._changed_days.add(day_of(order_made_at_ms(order_id)))
         except StoreError as error:
-            self._left.pop(trace, None)
+            self._left.pop(key, None)
             log.warning("trace_not_left", order_id=order_id, reason=str(error))

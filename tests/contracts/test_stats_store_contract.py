@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.domain.day_stats import Cohort, DayStats, Funnel, Parked, Tally, TraceKind
+from server.domain.day_stats import Cohort, DayStats, Funnel, Parked, Tally, Trace, TraceKind
 from server.domain.events import Evidence, RefundState
 from server.domain.user import User
 from server.ports import MAX_TRACES, StatsStore, Store
@@ -52,10 +52,10 @@ def stats(store: Store) -> StatsStore:
 
 async def test_a_trace_is_kept_once_for_each_order_person_and_kind(stats: StatsStore) -> None:
     for _ in range(2):
-        await stats.leave_trace(order_id(2), TraceKind.OPENED, "oA", 1)
-    await stats.leave_trace(order_id(2), TraceKind.SHARED, "oB", 2)
-    await stats.leave_trace(order_id(3), TraceKind.OPENED, "oA", 3)
-    await stats.leave_trace(order_id(4), TraceKind.OPENED, "oA", 4)
+        await stats.leave_trace(Trace(order_id(2), TraceKind.OPENED, "oA", 1))
+    await stats.leave_trace(Trace(order_id(2), TraceKind.SHARED, "oB", 2))
+    await stats.leave_trace(Trace(order_id(3), TraceKind.OPENED, "oA", 3))
+    await stats.leave_trace(Trace(order_id(4), TraceKind.OPENED, "oA", 4))
 
     assert await stats.traces(first=order_id(1), last=order_id(3)) == {
         order_id(2): {TraceKind.OPENED, TraceKind.SHARED},
@@ -65,10 +65,10 @@ async def test_a_trace_is_kept_once_for_each_order_person_and_kind(stats: StatsS
 
 async def test_a_crowd_leaves_no_more_traces_than_an_order_has_room_for(stats: StatsStore) -> None:
     for number in range(MAX_TRACES):
-        await stats.leave_trace(order_id(1), TraceKind.OPENED, f"o{number}", 1)
+        await stats.leave_trace(Trace(order_id(1), TraceKind.OPENED, f"o{number}", 1))
 
-    await stats.leave_trace(order_id(1), TraceKind.SHARED, "one too many", 1)
-    await stats.leave_trace(order_id(2), TraceKind.SHARED, "of another order", 1)
+    await stats.leave_trace(Trace(order_id(1), TraceKind.SHARED, "one too many", 1))
+    await stats.leave_trace(Trace(order_id(2), TraceKind.SHARED, "of another order", 1))
 
     assert await stats.traces(first=order_id(1), last=order_id(2)) == {
         order_id(1): {TraceKind.OPENED},

@@ -13,12 +13,14 @@ import pytest
 from msgspec.structs import replace
 from pymongo import AsyncMongoClient
 
+from server.domain.day_stats import Trace, TraceKind
 from server.domain.user import User
 from server.errors import ConfigError, StoreCorrupt
 from server.ports import KeyClaim
 from server.stores.migrate import PAGE, Comparison, migrate
 from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
+from server.stores.sqlite_stats import SqliteStats
 from tests.stores.stored_orders import a_notify, a_reward, an_order, changed, order_id
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -38,6 +40,7 @@ async def file(tmp_path: Path) -> Path:
         for n in range(7):
             await store.remember_user(User(openid=f"o{n}", name="小明", avatar="a" * n, first_seen_ms=n))
             await store.grant_reward(a_reward(n))
+            await SqliteStats(store.workers).leave_trace(Trace(order_id(n), TraceKind.OPENED, f"o{n}", n))
             await store.claim_key(f"key {n}", KeyClaim(order_id(n), "a" * 64, 1))
         await store.journal().keep([a_notify(n) for n in range(7)])
         await store.bring_user("o5", brought_by="o6")
@@ -60,6 +63,7 @@ async def test_everything_is_there_afterwards_and_both_sides_say_so(file: Path, 
         ("users", 7),
         ("rewards", 7),
         ("idempotency", 7),
+        ("traces", 7),
         ("notifies", 7),
     ]
     assert all(each.sqlite == each.mongo for each in compared)

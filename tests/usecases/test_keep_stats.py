@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.domain.day_stats import LAST_ATTEMPT_MS, DayStats, TraceKind
+from server.domain.day_stats import LAST_ATTEMPT_MS, DayStats, Trace, TraceKind
 from server.domain.days import DAY_MS, day_start_ms
 from server.domain.document import Order
 from server.domain.events import CloseRequested
@@ -169,7 +169,7 @@ async def test_traces_and_more_than_a_page_of_orders_are_added_up(rig: Rig) -> N
     for number in range(PAGE + 1):
         order = placed(f"{number}", NOON_MS + number)
         await rig.store.insert(order)
-        await rig.stats.leave_trace(order.order_id, TraceKind.OPENED, "oA", 1)
+        await rig.stats.leave_trace(Trace(order.order_id, TraceKind.OPENED, "oA", 1))
 
     done = await roll_up(DAY, store=rig.store, stats=rig.stats, clock=rig.clock)
 
