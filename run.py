@@ -256,7 +256,8 @@ async def _test_merchant(url: str) -> dict[str, Any]:
 
 
 def _print_addresses(settings: Any) -> None:
-    lines = ["", "  daifu is running. Open in a browser:", "", f"    create an order      {settings.origin}/"]
+    lines = ["", "  daifu is running. Open in a browser:", ""]
+    lines += [f"    create an order      {settings.origin}/", f"    dashboard            {settings.origin}/admin"]
     if settings.simulator_url:
         lines += [
             f"    simulated WeChat     {settings.simulator_url}/",

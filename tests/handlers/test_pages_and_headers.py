@@ -24,6 +24,11 @@ ANSWERS: Final = (
     ("GET", "/pay/{id}", 200),
     ("GET", f"/pay/{UNKNOWN_ID}", 404),
     ("GET", "/orders/%ff", 400),
+    ("GET", "/admin", 200),
+    ("GET", "/api/stats", 200),
+    ("GET", "/api/stats.csv", 200),
+    ("GET", "/admin/login", 405),
+    ("GET", "/api/admin/orders/{id}", 200),
     ("GET", "/auth/login", 302),
     ("GET", "/auth/login?next=%ff", 400),
     ("GET", "/auth/callback", 400),
@@ -52,7 +57,7 @@ ANSWERS: Final = (
     ("GET", "/static/js/nothing.js", 404),
     ("POST", "/static/js/pay.js", 405),
 )
-PAGES: Final = ("/", "/orders/{id}", "/pay/{id}", f"/pay/{UNKNOWN_ID}", "/auth/callback", "/nothing/here")
+PAGES: Final = ("/", "/orders/{id}", "/pay/{id}", "/admin", f"/pay/{UNKNOWN_ID}", "/auth/callback", "/nothing/here")
 ASTRAY: Final = (
     "/static/../settings.py",
     "/static/js/../../settings.py",
