@@ -1,1 +1,1 @@
-"""`run.py orders`, `notifies`, `reconcile` and `stats`: what an operator asks of daifu, and how the answers are drawn."""
+"""`run.py orders`, `notifies`, `reconcile`, `stats`: what an operator asks of daifu, and how answers are drawn."""
