@@ -82,7 +82,7 @@ class OrdersHandler(BaseHandler):
             note=clean_text(asked.note, "note", max_length=MAX_NOTE, required=False, lines="many"),
             shares=shares_of(amount, asked.shares),
             ttl_s=check_range(ttl_s, "expires_in_s", least=MIN_TTL_S, most=MAX_TTL_S),
-            tells=bool(settings.wechat_template_id),
+            tells_initiator=bool(settings.wechat_template_id),
             earns=bool(settings.reward_initiator_points or settings.reward_payer_points),
         )
 

@@ -86,7 +86,7 @@ class Seat:
 
     async def notice(self, order: Order) -> None:
         """Let all processes know if it is the initiator who looks, where that spares him a message."""
-        if order.tells and not self._presence_of and self.watcher.openid == order.initiator.openid:
+        if order.tells_initiator and not self._presence_of and self.watcher.openid == order.initiator.openid:
             self._presence_of = order.order_id
             await self._services.presence.arrive(order.order_id)
 

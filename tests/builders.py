@@ -58,7 +58,7 @@ def an_order(
         now_ms=now_ms,
         expires_at_ms=expires_at_ms,
         earns=True,
-        tells=True,
+        tells_initiator=True,
     )
 
 

@@ -101,7 +101,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     One document. `shares` are the amounts asked for; times are Unix milliseconds.
 
-    `earns` says whether payments of it are rewarded, as promised when it was placed; `tells`, whether its initiator is
+    `earns` says whether payments of it are rewarded, as promised when it was placed; `tells_initiator`, whether its initiator is
     sent a message of each payment while he does not look.
     """
 
@@ -116,7 +116,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at_ms: int
     note: str = ""
     earns: bool = False
-    tells: bool = False
+    tells_initiator: bool = False
     paid_at_ms: int | None = None
     closed_at_ms: int | None = None
     payments: tuple[Payment, ...] = ()
@@ -153,7 +153,7 @@ def new_order(
     now_ms: int,
     expires_at_ms: int,
     earns: bool = False,
-    tells: bool = False,
+    tells_initiator: bool = False,
 ) -> Order:
     """Return a fresh order at rev 1 that asks for the sum of `shares`."""
     return Order(
@@ -164,7 +164,7 @@ def new_order(
         title=title,
         note=note,
         earns=earns,
-        tells=tells,
+        tells_initiator=tells_initiator,
         amount=Fen(sum(shares)),
         shares=shares,
         created_at_ms=now_ms,

@@ -236,7 +236,7 @@ def _free_share_for(order: Order, paid: Payment) -> int | None:
 
 def _take_share(order: Order, paid: Payment, now_ms: int) -> Order:
     order = _record(order, paid)
-    tells = order.tells and paid.payer.openid != order.initiator.openid
+    tells = order.tells_initiator and paid.payer.openid != order.initiator.openid
     effects = with_effect(
         order.effects,
         *((Effect(kind=EffectKind.REWARD, about=paid.out_trade_no, due_at_ms=now_ms),) if order.earns else ()),

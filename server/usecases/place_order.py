@@ -20,7 +20,7 @@ class OrderDraft(Struct, frozen=True, kw_only=True):
     shares: tuple[Fen, ...]
     ttl_s: int
     earns: bool
-    tells: bool = False
+    tells_initiator: bool = False
 
 
 class Idempotency(Struct, frozen=True):
@@ -59,7 +59,7 @@ async def place_order(
         now_ms=now_ms,
         expires_at_ms=now_ms + draft.ttl_s * 1000,
         earns=draft.earns,
-        tells=draft.tells,
+        tells_initiator=draft.tells_initiator,
     )
     try:
         await store.insert(order)

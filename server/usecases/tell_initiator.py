@@ -22,7 +22,12 @@ async def tell_initiator(order: Order, effect: Effect, means: Means) -> Outcome:
     payment = find_attempt(order, effect.about)
     finished = (EffectFinished(effect.key),)
     teller = means.teller
-    if teller is None or not order.tells or not payment.left or await teller.presence.is_watching(order.order_id):
+    if (
+        teller is None
+        or not order.tells_initiator
+        or not payment.left
+        or await teller.presence.is_watching(order.order_id)
+    ):
         return finished
     try:
         await teller.tell(order, payment)

@@ -233,7 +233,7 @@ def test_a_payment_earns_its_reward_and_its_news_exactly_once() -> None:
 
 
 def test_no_message_is_owed_where_none_was_configured_or_nobody_else_paid() -> None:
-    quiet = after(replace(an_order(), tells=False), started(), paid())
+    quiet = after(replace(an_order(), tells_initiator=False), started(), paid())
     own = an_order()
     own = after(replace(own, initiator=started().payer), started(), paid())
 
