@@ -9,6 +9,8 @@ The one command.
     python run.py reconcile   compare a day with WeChat's bill, and cure what can be cured
     python run.py stats       funnel, success rate P, fission coefficient K and payments by day, as tables
     python run.py migrate-store   copy the orders from SQLite to MongoDB
+    python run.py merchant-key new   make a key of the merchant API
+    python run.py webhooks list      what the merchant's endpoints were told; `webhooks resend ID` tells it again
 """
 
 import asyncio
@@ -36,6 +38,7 @@ class _Commands(click.Group):
         "notifies": "operator_commands.notifies",
         "reconcile": "operator_commands.reconcile",
         "stats": "operator_commands.stats",
+        "webhooks": "operator_commands.webhooks",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -161,6 +164,29 @@ async def _migrate_store(settings: "Settings") -> int:
         return 1
     click.echo("Both hold the same. Set MONGODB_URL and start daifu.")
     return 0
+
+
+@main.group("merchant-key")
+def merchant_key() -> None:
+    """Keys of the merchant API."""
+
+
+@merchant_key.command("new")
+@click.argument("key_id")
+@click.option("--scope", "scopes", multiple=True, required=True, help="orders:read, orders:write or refunds:write.")
+def new_merchant_key(key_id: str, scopes: tuple[str, ...]) -> None:
+    """Print a key, once, and the line for MERCHANT_API_KEYS that lets it in."""
+    import secrets
+
+    from server.domain.merchant_key import Scope, made_key, read_key
+
+    try:
+        key, kept = made_key(key_id, secrets.token_urlsafe(32), [Scope(scope) for scope in scopes])
+        read_key(kept.line)
+    except ValueError as error:
+        raise click.UsageError(f"{error}; KEY_ID is 4 to 32 of a-z and 0-9") from None
+    click.echo(f"The key, shown this once; give it to the merchant's server:\n\n    {key}\n")
+    click.echo(f"Add to MERCHANT_API_KEYS, with a comma between keys:\n\n    {kept.line}\n")
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ every key is checked here, at start, and a missing or short one is named, never 
 
 import re
 import secrets
+from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -15,7 +16,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from server.domain.merchant_key import MerchantKey, read_key
 from server.errors import ConfigError
+from server.webhooks.signature import read_secret
 from server.wechat.official_message import FACTS
 
 # Printed in WeChat's documents: everybody knows these.
@@ -137,6 +140,27 @@ class Settings(BaseSettings):
     )
     reward_payer_points: int = Field(0, ge=0, le=10**6, description="Points a friend earns for paying; 0 for none.")
 
+    rate_merchant_per_min: int = Field(
+        1_200, ge=0, description="Requests a minute with one key of the merchant API; 0 for no limit."
+    )
+    merchant_name: str = Field("商家", max_length=32, description="Who asks, in orders the merchant places for itself.")
+    merchant_api_keys: Words = Field(
+        (), description="Keys of the merchant API, each as `python run.py merchant-key` prints it; none: no such API."
+    )
+    webhook_url: Words = Field(
+        (),
+        description="Addresses of the merchant that are told what becomes of orders, one for each host; default none.",
+    )
+    webhook_secrets: Secrets = Field(
+        (), description="Keys that sign what they are told, `whsec_` and base64 each; all of them sign."
+    )
+    webhook_allow_private: bool = Field(
+        default=False, description="Whether `WEBHOOK_URL` may name private addresses, and plain http."
+    )
+    webhook_keep_days: int = Field(
+        30, ge=7, le=3650, description="How long the log of what they were told is kept, in days."
+    )
+
     @field_validator(
         "session_secrets",
         "allowed_origins",
@@ -146,6 +170,9 @@ class Settings(BaseSettings):
         "wechat_api_v3_keys",
         "wechat_public_keys",
         "wechat_template_fields",
+        "merchant_api_keys",
+        "webhook_url",
+        "webhook_secrets",
         mode="before",
     )
     @classmethod
@@ -184,6 +211,20 @@ class Settings(BaseSettings):
     def _check_redis_url(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value():
             _check_redis(value.get_secret_value())
+        return value
+
+    @field_validator("merchant_name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        if not value.strip() or not value.isprintable():
+            raise ValueError("write a name that people can read")
+        return value
+
+    @field_validator("merchant_api_keys")
+    @classmethod
+    def _check_merchant_keys(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len({read_key(line).key_id for line in value}) < len(value):
+            raise ValueError("two keys have the same id")
         return value
 
     @field_validator("trusted_proxies")
@@ -255,6 +296,31 @@ class Settings(BaseSettings):
         if len({word.partition("=")[0] for word in value}) < len(value):
             raise ValueError("one of the ids is there twice")
         return value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _check_webhook_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        parts = [urlsplit(url) for url in value]
+        if any(p.scheme not in ("http", "https") or not p.hostname or p.username or p.fragment for p in parts):
+            raise ValueError("write each as https://host/path, without a user")
+        if len({p.netloc for p in parts}) < len(parts):
+            raise ValueError("two of them have the same host")
+        return value
+
+    @field_validator("webhook_secrets")
+    @classmethod
+    def _check_webhook_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in value:
+            read_secret(secret.get_secret_value())
+        return _all_different(value)
+
+    @model_validator(mode="after")
+    def _check_webhooks(self) -> Self:
+        if bool(self.webhook_url) != bool(self.webhook_secrets):
+            raise ValueError("WEBHOOK_URL and WEBHOOK_SECRETS go together: set both, or none")
+        if not self.webhook_allow_private and any(not url.startswith("https://") for url in self.webhook_url):
+            raise ValueError("WEBHOOK_URL must be https, unless WEBHOOK_ALLOW_PRIVATE is true")
+        return self
 
     @model_validator(mode="after")
     def _check_certificate(self) -> Self:
@@ -357,6 +423,11 @@ class Settings(BaseSettings):
         """The simulated WeChat we talk to, or nothing: WeChat Pay's host is this machine."""
         base_url = self.wechat_base_urls[0] if self.wechat_base_urls else ""
         return base_url if base_url and _is_loopback(base_url) else ""
+
+    @cached_property
+    def merchant_keys(self) -> tuple[MerchantKey, ...]:
+        """The keys of the merchant API."""
+        return tuple(map(read_key, self.merchant_api_keys))
 
     @property
     def origin(self) -> str:

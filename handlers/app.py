@@ -14,6 +14,7 @@ from handlers.jssdk import JssdkHandler
 from handlers.limits import Limits
 from handlers.login import CALLBACK_PATH, CallbackHandler, LoginHandler, MeHandler, TokenHandler
 from handlers.long_poll import OrderHandler
+from handlers.merchant import MerchantCloseHandler, MerchantOrderHandler, MerchantOrdersHandler, MerchantRefundHandler
 from handlers.miniprogram import MiniProgramHandler
 from handlers.notify import PayNotifyHandler, RefundNotifyHandler, TooLargeNotifyHandler
 from handlers.notify_v3 import V3NotifyHandler
@@ -83,6 +84,7 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
     order = r"/api/orders/([^/]+)"
     operator_order = r"/api/admin/orders/([^/]+)"
     payment = order + r"/payments/([^/]+)"
+    merchant_order = r"/merchant/v1/orders/([^/]+)"
     return Application(
         [
             (AnnouncedTooLarge(NOTIFY_PATH, REFUND_NOTIFY_PATH), TooLargeNotifyHandler, uncounted),
@@ -118,6 +120,10 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
             (operator_order + r"/retry", RetryHandler, given),
             (operator_order + r"/close", OperatorCloseHandler, given),
             (operator_order + r"/refund", OperatorRefundHandler, given),
+            (r"/merchant/v1/orders", MerchantOrdersHandler, given),
+            (merchant_order, MerchantOrderHandler, given),
+            (merchant_order + r"/close", MerchantCloseHandler, given),
+            (merchant_order + r"/refund", MerchantRefundHandler, given),
             (NOTIFY_PATH, PayNotifyHandler, given),
             (REFUND_NOTIFY_PATH, RefundNotifyHandler, given),
             (V3_NOTIFY_PATH, V3NotifyHandler, given),
@@ -129,7 +135,7 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
                 AssetHandler,
                 {"path": str(STATIC)},
             ),
-            (r"/(?:api|ws|wechat|static)/.*", NotFoundHandler, given),
+            (r"/(?:api|merchant|ws|wechat|static)/.*", NotFoundHandler, given),
         ],
         default_handler_class=NotFoundPageHandler,
         default_handler_args=given,

@@ -16,10 +16,11 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from handlers.auth import Session
 from handlers.problems import ApiError, ErrorBody, describe
-from handlers.requests import BadRequest
+from handlers.requests import MAX_KEY, BadRequest, clean_text
 from handlers.texts import Language, preferred_language, text
 from handlers.web import Web
 from server.errors import OrderNotFound, PayError
+from server.usecases.idempotency import Idempotency
 from settings import Settings
 
 log = structlog.get_logger()
@@ -111,6 +112,23 @@ class BaseHandler(RequestHandler):
         site = self.request.headers.get("Sec-Fetch-Site", "same-origin")
         if origin is None and site not in ("same-origin", "none"):
             raise ApiError(403, "foreign_origin")
+
+    def idempotency_key(self) -> str | None:
+        """
+        Return the Idempotency-Key, if one was sent.
+
+        Raises:
+            BadRequest: It is not a short line of text.
+        """
+        key = self.request.headers.get("Idempotency-Key")
+        if key is None:
+            return None
+        return clean_text(key, "Idempotency-Key", max_length=MAX_KEY, required=True, lines="one")
+
+    def idempotency(self) -> Idempotency | None:
+        """Return the Idempotency-Key and what it was sent with; raises as `idempotency_key`."""
+        key = self.idempotency_key()
+        return None if key is None else Idempotency(key, self.request.body)
 
     def answer(self, value: object, *, status: int = 200) -> None:
         """Send this value as JSON."""

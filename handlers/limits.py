@@ -17,7 +17,7 @@ from settings import Settings
 
 WINDOW_S: Final = 60
 
-Kind = Literal["orders", "payments", "logins"]
+Kind = Literal["orders", "payments", "logins", "merchant"]
 
 
 class Limits:
@@ -30,11 +30,12 @@ class Limits:
             "orders": settings.rate_orders_per_min,
             "payments": settings.rate_payments_per_min,
             "logins": settings.rate_logins_per_min,
+            "merchant": settings.rate_merchant_per_min,
         }
 
     async def check(self, kind: Kind, who: str) -> None:
         """
-        Count one more of this kind for this person or address.
+        Count one more of this kind for this person, address or key.
 
         Raises:
             ApiError: 429, that was too many within a minute.

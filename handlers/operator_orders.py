@@ -1,5 +1,7 @@
 """One order in the operator's hands: its whole story, and what a person can do when something is stuck."""
 
+from typing import Final
+
 import structlog
 from msgspec import Struct
 
@@ -12,6 +14,8 @@ from server.domain.operator_order import OperatorOrder, operator_order
 from server.usecases.close_order import close_order
 from server.usecases.refund_order import refund_order
 from server.usecases.retry_effect import retry_effect
+
+OPERATOR: Final = "operator"  # who asks, where an Idempotency-Key belongs to somebody
 
 log = structlog.get_logger()
 
@@ -35,7 +39,7 @@ class _OrderHandler(OperatorHandler):
 
     def note(self, deed: str, order_id: str) -> None:
         """Whatever a person does by hand can be found in the log."""
-        log.warning("operator_did", deed=deed, order_id=order_id, address=self.client_ip)
+        log.info("operator_did", deed=deed, order_id=order_id, address=self.client_ip)
 
 
 class OperatorOrderHandler(_OrderHandler):
@@ -80,11 +84,18 @@ class OperatorRefundHandler(_OrderHandler):
 
     async def post(self, order_id: str) -> None:
         self.guard_write()
-        asked = read_json(self.request.body, AskRefund).wanted()
-        openid = (await self.read_order(order_id)).initiator.openid
+        idempotency = self.idempotency()
+        asked = read_json(self.request.body, AskRefund).wanted(may_take_a_part=idempotency is not None)
+        await self.read_order(order_id)
         services = self.services
         self.note("refund", order_id)
         order = await refund_order(
-            order_id, asked, openid, store=services.store, bus=services.bus, clock=services.clock
+            order_id,
+            asked,
+            OPERATOR,
+            idempotency=idempotency,
+            store=services.store,
+            bus=services.bus,
+            clock=services.clock,
         )
         self.show(order)

@@ -21,16 +21,17 @@ from handlers.requests import (
     check_range,
     clean_text,
     read_json,
+    whole_number,
 )
 from server.domain.day_stats import TraceKind
 from server.domain.money import Fen, split_equally
 from server.domain.public_order import PublicOrder, public_order
 from server.errors import OrderNotFound
 from server.usecases.close_order import close_order
-from server.usecases.place_order import Idempotency, OrderDraft, place_order
+from server.usecases.place_order import OrderDraft, place_order
+from settings import Settings
 
 MAX_PAGE: Final = 50
-MAX_KEY: Final = 255
 
 
 class OneOrder(Struct, frozen=True):
@@ -50,12 +51,12 @@ class OrdersHandler(BaseHandler):
     async def post(self) -> None:
         self.guard_write()
         initiator = self.session().person
-        draft = self._draft(read_json(self.request.body, CreateOrder))
+        draft = draft_of(read_json(self.request.body, CreateOrder), self.services.settings)
         await self.web.limits.check("orders", initiator.openid)
         order = await place_order(
             draft,
             initiator,
-            idempotency=self._idempotency(),
+            idempotency=self.idempotency(),
             store=self.services.store,
             clock=self.services.clock,
             new_order_id=lambda: new_order_id(self.services.clock.now_ms()),
@@ -73,31 +74,9 @@ class OrdersHandler(BaseHandler):
         orders = [public_order(order, openid) for order in found[:limit]]
         self.answer(OrderPage(orders, orders[-1].order_id if len(found) > limit else None))
 
-    def _draft(self, asked: CreateOrder) -> OrderDraft:
-        settings = self.services.settings
-        amount = Fen(check_range(asked.amount, "amount", least=1, most=settings.order_max_amount))
-        ttl_s = settings.order_ttl_s if asked.expires_in_s is None else asked.expires_in_s
-        return OrderDraft(
-            title=clean_text(asked.title, "title", max_length=MAX_TITLE, required=True, lines="one"),
-            note=clean_text(asked.note, "note", max_length=MAX_NOTE, required=False, lines="many"),
-            shares=shares_of(amount, asked.shares),
-            ttl_s=check_range(ttl_s, "expires_in_s", least=MIN_TTL_S, most=MAX_TTL_S),
-            tells_initiator=bool(settings.wechat_template_id),
-            earns=bool(settings.reward_initiator_points or settings.reward_payer_points),
-        )
-
-    def _idempotency(self) -> Idempotency | None:
-        key = self.request.headers.get("Idempotency-Key")
-        if key is None:
-            return None
-        key = clean_text(key, "Idempotency-Key", max_length=MAX_KEY, required=True, lines="one")
-        return Idempotency(key, self.request.body)
-
     def _limit(self) -> int:
-        limit = self.get_query_argument("limit", "20")
-        if not (limit.isascii() and limit.isdigit() and len(limit) < 6):
-            raise BadRequest("limit", "type", expected="int")
-        return check_range(int(limit), "limit", least=1, most=MAX_PAGE)
+        limit = whole_number(self.get_query_argument("limit", "20"), "limit")
+        return check_range(limit, "limit", least=1, most=MAX_PAGE)
 
 
 class CloseHandler(BaseHandler):
@@ -162,6 +141,30 @@ def new_order_id(now_ms: int) -> str:
     Not `ULID()`: within a millisecond that counts up by one, and the id is what a stranger must not guess.
     """
     return str(ULID(now_ms.to_bytes(6) + secrets.token_bytes(10)))
+
+
+def draft_of(asked: CreateOrder, settings: Settings, *, merchant_order_no: str = "", earns: bool = True) -> OrderDraft:
+    """
+    Return the order that is asked for, with what the settings say of every order.
+
+    Args:
+        earns: Whether there is anybody to reward for it.
+
+    Raises:
+        BadRequest: Names the field that is wrong.
+    """
+    amount = Fen(check_range(asked.amount, "amount", least=1, most=settings.order_max_amount))
+    ttl_s = settings.order_ttl_s if asked.expires_in_s is None else asked.expires_in_s
+    return OrderDraft(
+        title=clean_text(asked.title, "title", max_length=MAX_TITLE, required=True, lines="one"),
+        note=clean_text(asked.note, "note", max_length=MAX_NOTE, required=False, lines="many"),
+        shares=shares_of(amount, asked.shares),
+        ttl_s=check_range(ttl_s, "expires_in_s", least=MIN_TTL_S, most=MAX_TTL_S),
+        merchant_order_no=merchant_order_no,
+        earns=earns and bool(settings.reward_initiator_points or settings.reward_payer_points),
+        tells_initiator=bool(settings.wechat_template_id),
+        tells_merchant=bool(settings.webhook_url),
+    )
 
 
 def shares_of(amount: Fen, shares: int | list[int]) -> tuple[Fen, ...]:

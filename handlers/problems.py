@@ -12,11 +12,13 @@ from server.errors import (
     IdempotencyMismatch,
     IllegalTransition,
     LoginError,
+    MerchantOrderNoTaken,
     OrderError,
     OrderNotFound,
     OrderNotPayable,
     PayerMismatch,
     PayError,
+    RefundTooLarge,
     ShareLeased,
     StoreError,
     TooManyAttempts,
@@ -33,6 +35,8 @@ STATUS: Final[tuple[tuple[type[PayError], int, str], ...]] = (
     (ShareLeased, 409, "share_leased"),
     (TooManyAttempts, 409, "too_many_attempts"),
     (IdempotencyMismatch, 409, "idempotency_mismatch"),
+    (MerchantOrderNoTaken, 409, "merchant_order_no_taken"),
+    (RefundTooLarge, 409, "refund_too_large"),
     (AmountMismatch, 409, "amount_mismatch"),
     (PayerMismatch, 409, "payer_mismatch"),
     (IllegalTransition, 409, "transition_not_possible"),
@@ -46,7 +50,7 @@ STATUS: Final[tuple[tuple[type[PayError], int, str], ...]] = (
 )
 
 # What an error may tell of itself to a client.
-_PUBLIC_FACTS: Final = ("order_id", "state", "retry_after_s", "limit", "code")
+_PUBLIC_FACTS: Final = ("order_id", "state", "retry_after_s", "limit", "code", "field", "asked", "left")
 
 
 class ApiError(HTTPError):

@@ -127,6 +127,7 @@ class Server:
         is_alone = not services.settings.redis_url.get_secret_value()
         self._operator = OperatorSocket(services) if is_alone else None
         services.recorder.start()
+        services.outbox.start()
         services.relay.start()
         if services.daily_reconciliation:
             services.daily_reconciliation.start()
@@ -158,6 +159,7 @@ class Server:
         await self._services.relay.aclose()
         await self._services.stats_keeper.aclose()
         await self._services.recorder.aclose()
+        await self._services.outbox.aclose()
         await self._services.aclose()
 
     async def _send_watchers_away(self) -> None:

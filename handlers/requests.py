@@ -16,6 +16,8 @@ MAX_NOTE: Final = 200
 MAX_SHARES: Final = 50
 MIN_TTL_S: Final = 60
 MAX_TTL_S: Final = 7 * 86400
+MAX_DIGITS: Final = 18
+MAX_KEY: Final = 255
 
 T = TypeVar("T")
 
@@ -108,6 +110,18 @@ def check_range(value: int, field: str, *, least: int, most: int) -> int:
     if value > most:
         raise BadRequest(field, "max", limit=most)
     return value
+
+
+def whole_number(text: str, field: str) -> int:
+    """
+    Return the number a query argument spells.
+
+    Raises:
+        BadRequest: It spells none, or one beyond every limit of ours.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
+        raise BadRequest(field, "type", expected="int")
+    return int(text)
 
 
 def _is_forbidden(character: str) -> bool:

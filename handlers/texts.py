@@ -33,6 +33,14 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
         "zh-CN": "当前是预览模式，请点击“使用完整服务”后再试。",
         "en": "This is a preview. Tap “Use full service” in WeChat and try again.",
     },
+    "merchant_key_required": {
+        "zh-CN": "请在 Authorization: Bearer 中提供有效的商户 API 密钥。",
+        "en": "Send a valid merchant API key as Authorization: Bearer.",
+    },
+    "merchant_order_no_taken": {
+        "zh-CN": "这个 merchant_order_no 已用于另一个请求。",
+        "en": "This merchant_order_no was used with another request.",
+    },
     "method_not_allowed": {"zh-CN": "不支持这个方法。", "en": "This method is not allowed here."},
     "no_miniprogram": {
         "zh-CN": "没有配置小程序登录。",
@@ -53,6 +61,11 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
         "en": "WeChat reports another payer for this payment.",
     },
     "payload_too_large": {"zh-CN": "请求太大。", "en": "The request is too large."},
+    "refund_too_large": {
+        "zh-CN": "最多还能退 {left} 分，不能退 {asked} 分。",
+        "en": "{left} fen are left to give back, not {asked}.",
+    },
+    "scope_missing": {"zh-CN": "这个 API 密钥没有 {scope} 权限。", "en": "This API key lacks the scope {scope}."},
     "share_leased": {
         "zh-CN": "有朋友正在付款，请 {retry_after_s} 秒后再试。",
         "en": "Another friend is paying just now. Try again in {retry_after_s} s.",
@@ -103,11 +116,16 @@ REASONS: Final[dict[str, dict[Language, str]]] = {
     },
     "not_a_cursor": {"zh-CN": "不是有效的订单号", "en": "is not an order id"},
     "not_a_day": {"zh-CN": "应为 yyyy-mm-dd 形式的日期", "en": "must be a day such as 2026-10-01"},
+    "order_no": {
+        "zh-CN": "须为 1 至 64 个字母、数字或 . _ -",
+        "en": "must be 1 to 64 letters, digits or . _ -",
+    },
     "shares_sum": {"zh-CN": "各份之和必须等于 amount", "en": "must add up to amount"},
     "shares_too_many": {"zh-CN": "每份至少 1 分", "en": "leaves less than 1 fen for each"},
     "too_many_days": {"zh-CN": "最多查询 {limit} 天", "en": "must be at most {limit} days before to"},
     "type": {"zh-CN": "类型不对，应为 {expected}", "en": "must be {expected}"},
     "unknown": {"zh-CN": "未知字段", "en": "is not a field of this request"},
+    "unknown_user": {"zh-CN": "不是登录过的用户", "en": "is nobody who has logged in here"},
     "unreadable": {"zh-CN": "无法读取", "en": "cannot be read"},
     "unsupported": {"zh-CN": "不支持这个值", "en": "has a value that is not supported"},
 }

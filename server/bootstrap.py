@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +27,7 @@ from server.ports import (
     Bus,
     Cache,
     Clock,
+    Deliveries,
     Journal,
     LoginGateway,
     PayGateway,
@@ -35,16 +38,20 @@ from server.ports import (
 from server.stores.mongo import MongoStore
 from server.stores.mongo_stats import MongoStats
 from server.stores.sqlite import SqliteStore
+from server.stores.sqlite_deliveries import SqliteDeliveries
 from server.stores.sqlite_stats import SqliteStats
 from server.usecases.effect_means import Means
 from server.usecases.forget_old import forget_old
 from server.usecases.keep_stats import StatsKeeper
 from server.usecases.leave_trace import Traces
 from server.usecases.official_account import OfficialAccount
+from server.usecases.outbox import Outbox
 from server.usecases.reconcile_daily import DailyReconciliation
 from server.usecases.record_notifies import NotifyRecorder
 from server.usecases.relay import Relay
 from server.usecases.teller import Teller
+from server.webhooks.client import WebhookClient, endpoint_name
+from server.webhooks.signature import read_secret
 from server.wechat import key_files
 from server.wechat.client import WeChatPayClient
 from server.wechat.line import Certificate
@@ -80,6 +87,7 @@ class Services:
     journal: Journal
     reconciliations: Reconciliations
     stats: StatsStore
+    deliveries: Deliveries
     cache: Cache
     hub: Hub
     bus: Bus
@@ -108,6 +116,8 @@ class Services:
             gateway=self.gateway,
             clock=self.clock,
             rule=rule,
+            outbox=self.outbox,
+            origin=self.settings.origin,
             teller=teller if self.settings.wechat_template_id else None,
         )
 
@@ -133,8 +143,25 @@ class Services:
 
     async def forget_old(self) -> None:
         """Forget what has been kept for long enough; whoever serves does it now and then."""
-        keep_ms = self.settings.notify_keep_days * 86_400_000
-        await forget_old(self.store, self.journal, self.clock, keep_notifies_ms=keep_ms)
+        await forget_old(
+            self.store,
+            self.journal,
+            self.deliveries,
+            self.clock,
+            keep_notifies_ms=self.settings.notify_keep_days * 86_400_000,
+            keep_webhooks_ms=self.settings.webhook_keep_days * 86_400_000,
+        )
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Tells the merchant's endpoints; whoever serves starts and ends it."""
+        settings = self.settings
+        keys = [read_secret(secret.get_secret_value()) for secret in settings.webhook_secrets]
+        senders = {
+            endpoint_name(url): WebhookClient(url, keys, allow_private=settings.webhook_allow_private)
+            for url in settings.webhook_url
+        }
+        return Outbox(self.deliveries, senders, clock=self.clock)
 
     @cached_property
     def stats_keeper(self) -> StatsKeeper:
@@ -203,6 +230,7 @@ async def build(settings: Settings) -> Services:
         journal=store.journal(),
         reconciliations=store.reconciliations(),
         stats=stats_of(store),
+        deliveries=store.deliveries(),
         cache=cache,
         hub=hub,
         bus=NotingBus(RingingBus(bus, bell, clock), changed_days),
@@ -288,3 +316,19 @@ async def open_store(settings: Settings) -> SqliteStore | MongoStore:
 def stats_of(store: SqliteStore | MongoStore) -> StatsStore:
     """Return what the statistics keep in this store's database; it lives as long as the store."""
     return MongoStats(store) if isinstance(store, MongoStore) else SqliteStats(store.workers)
+
+
+@asynccontextmanager
+async def open_deliveries(settings: Settings) -> AsyncIterator[Deliveries]:
+    """
+    Lend the log of webhooks to a command, beside a server that may be running.
+
+    Raises:
+        ConfigError: There is no store with these settings.
+    """
+    if mongodb_url := settings.mongodb_url.get_secret_value():
+        async with aclosing(await MongoStore.open(mongodb_url)) as store:
+            yield store.deliveries()
+    else:
+        async with aclosing(await SqliteDeliveries.open_beside(settings.data_dir / SQLITE_FILE)) as deliveries:
+            yield deliveries

@@ -4,11 +4,13 @@ Every error daifu raises on purpose.
     PayError                  retry: may the same call work later?
     ├── OrderError            OrderNotFound  IllegalTransition  OrderNotPayable  ShareLeased  TooManyAttempts
     │                         UnknownAttempt  AmountMismatch  PayerMismatch  TransactionMismatch  RefundTooLarge
-    │                         IdempotencyMismatch
+    │                         IdempotencyMismatch  MerchantOrderNoTaken
     ├── BadNotify             MalformedNotify  SignatureMismatch  MerchantMismatch        the peer's fault
     │                         SignatureProbe  StaleNotify  UnknownSerial  SealBroken
     ├── WeChatError           WeChatUnavailable (retry)  WeChatRefused  StaleToken        our call failed
     │                         NoBill  MalformedBill
+    ├── WebhookFailed         an endpoint of the merchant did not take an event
+    ├── DeliveryNotFound      the log of webhooks has no such delivery
     ├── LoginError            LoginRefused                                                the login has to be done again
     ├── StoreError            StoreUnavailable (retry)  DuplicateOrder  StoreCorrupt  NotifyNotFound
     └── ConfigError           at start-up only
@@ -146,6 +148,8 @@ class TransactionMismatch(OrderError):
 class RefundTooLarge(OrderError):
     """More is asked back than is left of this payment (fen)."""
 
+    field: ClassVar[str] = "amount"
+
     def __init__(self, out_trade_no: str, asked: int, left: int) -> None:
         super().__init__(out_trade_no, asked, left)
         self.out_trade_no = out_trade_no
@@ -159,8 +163,23 @@ class RefundTooLarge(OrderError):
 class IdempotencyMismatch(OrderError):
     """This Idempotency-Key was used before with another body."""
 
+    field: ClassVar[str] = "Idempotency-Key"
+
     def __str__(self) -> str:
         return "this Idempotency-Key was used with another request"
+
+
+class MerchantOrderNoTaken(OrderError):
+    """The merchant used this number of his before, with another body."""
+
+    field: ClassVar[str] = "merchant_order_no"
+
+    def __init__(self, merchant_order_no: str) -> None:
+        super().__init__(merchant_order_no)
+        self.merchant_order_no = merchant_order_no
+
+    def __str__(self) -> str:
+        return f"the merchant's number {self.merchant_order_no} was used with another request"
 
 
 class BadNotify(PayError):
@@ -292,6 +311,30 @@ class MalformedBill(WeChatError):
 
     def __str__(self) -> str:
         return f"malformed bill: {self.reason}"
+
+
+class WebhookFailed(PayError):
+    """An endpoint of the merchant did not take an event; `reason` is a short code such as `timeout` or `http_500`."""
+
+    retry = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"webhook not taken: {self.reason}"
+
+
+class DeliveryNotFound(PayError):
+    """The log of webhooks has no such delivery."""
+
+    def __init__(self, delivery_id: str) -> None:
+        super().__init__(delivery_id)
+        self.delivery_id = delivery_id
+
+    def __str__(self) -> str:
+        return f"no delivery {self.delivery_id}"
 
 
 class LoginError(PayError):

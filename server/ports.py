@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from server.domain.bill import Bill
 from server.domain.day_stats import DayStats, Trace, TraceKind
-from server.domain.document import Order, Payment, Refund
+from server.domain.delivery import Delivery, DeliveryState
+from server.domain.document import Order, OrderState, Payment, Refund
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed, TradeType
 from server.domain.notify import Notify, NotifyFilter
 from server.domain.prepaid import Prepaid
@@ -94,12 +95,24 @@ class Store(Protocol):
         """
         ...
 
+    async def list_orders(self, *, from_id: str, before: str, state: OrderState | None, limit: int) -> Sequence[Order]:
+        """Return orders with `from_id <= order_id < before`, newest first, only those in this state if one is given."""
+        ...
+
     async def claim_key(self, key: str, claim: KeyClaim) -> KeyClaim:
         """Return what this key stands for: `claim` if it is new, else what was claimed first."""
         ...
 
     async def forget_keys(self, *, before_ms: int, limit: int) -> int:
         """Forget up to `limit` keys claimed before this time; return how many they were."""
+        ...
+
+    async def find_key(self, key: str) -> KeyClaim | None:
+        """Return what was claimed under this key, if anything was."""
+        ...
+
+    async def find_user(self, openid: str) -> User | None:
+        """Return this user, if he was ever remembered."""
         ...
 
     async def remember_user(self, user: User) -> User:
@@ -216,6 +229,56 @@ class StatsStore(Protocol):
     async def rollups(self, *, first: str, last: str) -> Sequence[DayStats]:
         """Return the roll-ups of the days from `first` to `last`, in their order; days that have none are left out."""
         ...
+
+
+class Deliveries(Protocol):
+    """
+    The log of what the merchant's endpoints are told, which is also what is left to tell them.
+
+    A write that returned survives a power cut; every method may raise StoreUnavailable, after which it is unknown
+    whether a write happened.
+    """
+
+    async def add(self, deliveries: Sequence[Delivery]) -> None:
+        """Keep these, one after the other; those whose id is there already stay as they are."""
+        ...
+
+    async def get(self, delivery_id: str) -> Delivery | None: ...
+
+    async def due(self, endpoint: str, now_ms: int, *, limit: int) -> Sequence[Delivery]:
+        """Return up to `limit` of this endpoint's deliveries that are due, earliest first."""
+        ...
+
+    async def waiting(self, order_id: str, endpoint: str, *, limit: int) -> Sequence[Delivery]:
+        """Return the first of what this endpoint has not yet heard of this order, due or not, in its order."""
+        ...
+
+    async def replace(self, delivery: Delivery, *, was_rev: int) -> bool:
+        """Put it in place of the one with `was_rev`; False, and nothing written, if somebody was faster."""
+        ...
+
+    async def latest(self, *, state: DeliveryState | None, limit: int) -> Sequence[Delivery]:
+        """Return the newest deliveries, newest first, only those in this state if one is given."""
+        ...
+
+    async def forget(self, *, before_ms: int, limit: int) -> int:
+        """Forget up to `limit` deliveries made before this time; return how many they were."""
+        ...
+
+
+class WebhookSender(Protocol):
+    """One endpoint of the merchant."""
+
+    async def send(self, event_id: str, body: bytes, *, now_s: int) -> None:
+        """
+        Return when the endpoint took this event; it may take it twice.
+
+        Raises:
+            WebhookFailed: It did not, or nobody knows.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
 
 
 class Bus(Protocol):

@@ -59,6 +59,7 @@ def an_order(
         expires_at_ms=expires_at_ms,
         earns=True,
         tells_initiator=True,
+        tells_merchant=True,
     )
 
 

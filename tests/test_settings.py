@@ -1,6 +1,7 @@
 """What daifu refuses to start with: named, never shown."""
 
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
@@ -251,3 +252,39 @@ def test_a_time_at_which_wechat_has_no_bill_is_refused(at: str) -> None:
 def test_the_daily_time_is_milliseconds_since_midnight_and_none_by_default() -> None:
     assert load_settings(_env_file=None).reconcile_daily_at_ms is None
     assert load_settings(_env_file=None, reconcile_daily_at="10:30").reconcile_daily_at_ms == 37_800_000
+
+
+WEBHOOKS: Final[dict[str, Any]] = {
+    "webhook_url": "https://shop.example.com/hooks",
+    "webhook_secrets": "whsec_" + "eA" * 16,
+}
+
+
+class TestWebhooks:
+    def test_a_url_and_a_secret_are_taken(self) -> None:
+        assert load_settings(_env_file=None, **WEBHOOKS).webhook_url == ("https://shop.example.com/hooks",)
+
+    @pytest.mark.parametrize(
+        ("changed", "named"),
+        [
+            ({"webhook_url": ""}, "WEBHOOK_URL"),
+            ({"webhook_secrets": ""}, "WEBHOOK_SECRETS"),
+            ({"webhook_secrets": "whsec_canary"}, "WEBHOOK_SECRETS"),
+            ({"webhook_url": "http://shop.example.com/"}, "WEBHOOK_ALLOW_PRIVATE"),
+            ({"webhook_url": "ftp://shop.example.com/", "webhook_allow_private": True}, "WEBHOOK_URL"),
+            ({"webhook_url": "https://a:canary@shop.example.com/"}, "WEBHOOK_URL"),
+            ({"webhook_url": "https://shop.example.com/a,https://shop.example.com/b"}, "WEBHOOK_URL"),
+        ],
+        ids=str,
+    )
+    def test_what_would_not_work_is_named_and_not_quoted(self, changed: dict[str, Any], named: str) -> None:
+        with pytest.raises(ConfigError, match=named) as refused:
+            load_settings(_env_file=None, **{**WEBHOOKS, **changed})
+        assert "canary" not in str(refused.value)
+
+
+class TestMerchantKeys:
+    def test_two_keys_of_one_id_are_refused(self) -> None:
+        line = f"shop:orders:read:{'a' * 64}"
+        with pytest.raises(ConfigError, match="MERCHANT_API_KEYS"):
+            load_settings(_env_file=None, merchant_api_keys=f"{line},{line}")

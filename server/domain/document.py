@@ -32,12 +32,14 @@ class Refund(Struct, frozen=True, kw_only=True, omit_defaults=True):
     Money on its way back. `out_refund_no` is fixed before the first call, so that a repeat cannot refund twice.
 
     `accepted_at_ms` is when WeChat first said anything of it; the next part of the same payment keeps a distance.
+    `asked_by` says which request asked for it, so that its repeat asks for nothing more.
     """
 
     out_refund_no: str
     amount: Fen
     reason: RefundReason
     asked_at_ms: int
+    asked_by: str = ""
     state: RefundState = RefundState.DUE
     refund_id: str = ""
     accepted_at_ms: int | None = None
@@ -101,8 +103,9 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     One document. `shares` are the amounts asked for; times are Unix milliseconds.
 
-    `earns` says whether payments of it are rewarded, as promised when it was placed; `tells_initiator`, whether its initiator is
-    sent a message of each payment while he does not look.
+    `earns` says whether payments of it are rewarded, `tells_merchant` whether the merchant's server hears of it, and
+    `tells_initiator` whether its initiator is sent a message of each payment while he does not look, all as it was when
+    it was placed. `merchant_events` counts what there was to hear; `merchant_order_no` is the merchant's own number.
     """
 
     order_id: str
@@ -115,8 +118,11 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at_ms: int
     expires_at_ms: int
     note: str = ""
+    merchant_order_no: str = ""
     earns: bool = False
     tells_initiator: bool = False
+    tells_merchant: bool = False
+    merchant_events: int = 0
     paid_at_ms: int | None = None
     closed_at_ms: int | None = None
     payments: tuple[Payment, ...] = ()
@@ -152,8 +158,10 @@ def new_order(
     shares: tuple[Fen, ...],
     now_ms: int,
     expires_at_ms: int,
+    merchant_order_no: str = "",
     earns: bool = False,
     tells_initiator: bool = False,
+    tells_merchant: bool = False,
 ) -> Order:
     """Return a fresh order at rev 1 that asks for the sum of `shares`."""
     return Order(
@@ -163,8 +171,10 @@ def new_order(
         initiator=initiator,
         title=title,
         note=note,
+        merchant_order_no=merchant_order_no,
         earns=earns,
         tells_initiator=tells_initiator,
+        tells_merchant=tells_merchant,
         amount=Fen(sum(shares)),
         shares=shares,
         created_at_ms=now_ms,

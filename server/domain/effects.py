@@ -39,10 +39,6 @@ class EffectKind(StrEnum):
     TELL_INITIATOR = "tell_initiator"  # message an initiator who is not watching
 
 
-# Nobody runs these yet. Whoever does takes them out of here; the orders written until then are due again as soon as
-# they change.
-UNATTENDED: Final = frozenset({EffectKind.WEBHOOK})
-
 _LADDERS: Final[Mapping[EffectKind, tuple[int, ...]]] = {
     EffectKind.QUERY: QUERY_GAPS_S,
     EffectKind.QUERY_REFUND: REFUND_QUERY_GAPS_S,
@@ -53,12 +49,14 @@ class Effect(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     One thing to do, not before `due_at_ms`; `key` is unique within the order and fixes every number the effect uses.
 
-    `about` is the `out_trade_no`, `out_refund_no` or event name it concerns. A parked effect waits for a person.
+    `about` is the `out_trade_no`, `out_refund_no` or event name it concerns; `number` counts the events the merchant is
+    told of. A parked effect waits for a person.
     """
 
     kind: EffectKind
     about: str
     due_at_ms: int
+    number: int = 0
     tries: int = 0
     reason: str = ""
     parked: bool = False
@@ -70,7 +68,7 @@ class Effect(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_waiting(self) -> bool:
         """Will the relay run it when its time comes?"""
-        return not self.parked and self.kind not in UNATTENDED
+        return not self.parked
 
 
 Effects = tuple[Effect, ...]

@@ -127,10 +127,15 @@ class CloseRequested(Struct, frozen=True):
 
 
 class RefundRequested(Struct, frozen=True, kw_only=True):
-    """Money is wanted back: of one attempt or, with None, of all. `amount` None means all that is left."""
+    """
+    Money is wanted back: of one attempt or, with None, of all. `amount` None means all that is left.
+
+    `asked_by` names the request: what it asked for once, it does not ask for again. Empty for one without a name.
+    """
 
     out_trade_no: str | None = None
     amount: Fen | None = None
+    asked_by: str = ""
 
 
 class RefundProgressed(Struct, frozen=True, kw_only=True):

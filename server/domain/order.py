@@ -48,6 +48,7 @@ from server.domain.events import (
     RefundRequested,
     TradeState,
 )
+from server.domain.merchant_events import ORDER_CLOSED, ORDER_PAID, PAYMENT_PAID, with_merchant_event
 from server.domain.refunds import ask_after_refund, ask_refund, owe_all, owe_refund, refund_progressed
 from server.errors import (
     AmountMismatch,
@@ -236,19 +237,20 @@ def _free_share_for(order: Order, paid: Payment) -> int | None:
 
 def _take_share(order: Order, paid: Payment, now_ms: int) -> Order:
     order = _record(order, paid)
-    tells = order.tells_initiator and paid.payer.openid != order.initiator.openid
+    initiator = order.initiator.openid  # empty where the merchant asks
+    tells = order.tells_initiator and initiator and paid.payer.openid != initiator
     effects = with_effect(
         order.effects,
         *((Effect(kind=EffectKind.REWARD, about=paid.out_trade_no, due_at_ms=now_ms),) if order.earns else ()),
-        Effect(kind=EffectKind.WEBHOOK, about=f"payment.paid:{paid.out_trade_no}", due_at_ms=now_ms),
         *((Effect(kind=EffectKind.TELL_INITIATOR, about=paid.out_trade_no, due_at_ms=now_ms),) if tells else ()),
     )
     order = replace(order, effects=effects, entries=told(order, Entry("paid", now_ms, paid.payer.name, paid.amount)))
+    order = with_merchant_event(order, PAYMENT_PAID, now_ms, about=paid.out_trade_no)
     if len(order.held_shares) < len(order.shares):
         return order
+    order = with_merchant_event(order, ORDER_PAID, now_ms)
     effects = with_effect(
-        without(effects, EffectKind.EXPIRE),
-        Effect(kind=EffectKind.WEBHOOK, about="order.paid", due_at_ms=now_ms),
+        without(order.effects, EffectKind.EXPIRE),
         *(_close_effect(p, now_ms) for p in order.payments if p.is_open),
     )
     entries = told(order, Entry("completed", now_ms))
@@ -291,9 +293,9 @@ def _finish_closing(order: Order, now_ms: int) -> Order:
         order,
         state=OrderState.CLOSED,
         closed_at_ms=now_ms,
-        effects=with_effect(order.effects, Effect(kind=EffectKind.WEBHOOK, about="order.closed", due_at_ms=now_ms)),
         entries=told(order, Entry("closed", now_ms)),
     )
+    order = with_merchant_event(order, ORDER_CLOSED, now_ms)
     return owe_all(order, RefundReason.ORDER_CLOSED, now_ms)
 
 

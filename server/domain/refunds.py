@@ -18,12 +18,15 @@ from server.domain.events import (
     RefundState,
     TradeState,
 )
+from server.domain.merchant_events import ORDER_REFUNDED, REFUND_ABNORMAL, REFUND_SUCCESS, with_merchant_event
 from server.domain.money import Fen
 from server.errors import RefundTooLarge, UnknownAttempt
 
 
 def ask_refund(order: Order, event: RefundRequested, now_ms: int) -> Order:
     """Owe back what is asked of one payment or, without a number, of all of them in the order of their attempts."""
+    if event.asked_by and any(r.asked_by == event.asked_by for p in order.payments for r in p.refunds):
+        return order
     number = event.out_trade_no
     payments = [*order.held_shares.values()] if number is None else [find_attempt(order, number)]
     left = sum(payment.left for payment in payments)
@@ -34,7 +37,7 @@ def ask_refund(order: Order, event: RefundRequested, now_ms: int) -> Order:
         amount = Fen(min(asked, payment.left))
         asked -= amount
         if amount:
-            order = owe_refund(order, payment, amount, RefundReason.ASKED, now_ms)
+            order = owe_refund(order, payment, amount, RefundReason.ASKED, now_ms, asked_by=event.asked_by)
     return order
 
 
@@ -45,7 +48,9 @@ def owe_all(order: Order, reason: RefundReason, now_ms: int) -> Order:
     return order
 
 
-def owe_refund(order: Order, payment: Payment, amount: Fen, reason: RefundReason, now_ms: int) -> Order:
+def owe_refund(
+    order: Order, payment: Payment, amount: Fen, reason: RefundReason, now_ms: int, *, asked_by: str = ""
+) -> Order:
     index = next(i for i, p in enumerate(order.payments) if p.transaction_id == payment.transaction_id)
     refund = Refund(
         # Position and count, not the attempt's number: two transactions under one number need two refund numbers.
@@ -53,6 +58,7 @@ def owe_refund(order: Order, payment: Payment, amount: Fen, reason: RefundReason
         amount=amount,
         reason=reason,
         asked_at_ms=now_ms,
+        asked_by=asked_by,
     )
     payments = list(order.payments)
     payments[index] = replace(payment, refunds=(*payment.refunds, refund))
@@ -94,17 +100,19 @@ def refund_progressed(order: Order, event: RefundProgressed, now_ms: int) -> Ord
         ),
     )
     order = replace(order, effects=_refund_effects(order.effects, event, now_ms))
+    if event.state is RefundState.ABNORMAL:
+        order = with_merchant_event(order, REFUND_ABNORMAL, now_ms, about=event.out_refund_no)
     if done:
+        order = with_merchant_event(order, REFUND_SUCCESS, now_ms, about=event.out_refund_no)
         order = replace(order, entries=told(order, Entry("refunded", now_ms, payment.payer.name, refund.amount)))
-    return _finish_refunding(order)
+    return _finish_refunding(order, now_ms)
 
 
 def _refund_effects(effects: Effects, event: RefundProgressed, now_ms: int) -> Effects:
     about = event.out_refund_no
     effects = without(effects, f"{EffectKind.REFUND}:{about}")
     if event.state is RefundState.SUCCESS:
-        effects = without(effects, f"{EffectKind.QUERY_REFUND}:{about}")
-        return with_effect(effects, Effect(kind=EffectKind.WEBHOOK, about=f"refund.success:{about}", due_at_ms=now_ms))
+        return without(effects, f"{EffectKind.QUERY_REFUND}:{about}")
     # An abnormal refund too: once a person has seen to it at WeChat, somebody must ask.
     due_at_ms = now_ms + REFUND_QUERY_GAPS_S[0] * 1000
     return with_effect(effects, Effect(kind=EffectKind.QUERY_REFUND, about=about, due_at_ms=due_at_ms))
@@ -124,14 +132,14 @@ def ask_after_refund(order: Order, event: RefundReported, now_ms: int) -> Order:
     return replace(order, effects=with_effect(without(order.effects, question.key), question))
 
 
-def _finish_refunding(order: Order) -> Order:
+def _finish_refunding(order: Order, now_ms: int) -> Order:
     """A paid order is refunded once every fen it kept has gone back."""
     if order.state is not OrderState.PAID:
         return order
     back = all(
         not p.left and all(r.state is RefundState.SUCCESS for r in p.refunds) for p in order.held_shares.values()
     )
-    return replace(order, state=OrderState.REFUNDED) if back else order
+    return with_merchant_event(replace(order, state=OrderState.REFUNDED), ORDER_REFUNDED, now_ms) if back else order
 
 
 def find_refund(order: Order, out_refund_no: str) -> tuple[Payment, Refund]:

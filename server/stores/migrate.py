@@ -30,9 +30,11 @@ from server.stores.mongo_database import DUPLICATE_KEY, Collection, Database, co
 from server.stores.mongo_documents import (
     Document,
     claim_document,
+    delivery_document,
     notify_document,
     order_document,
     read_claim,
+    read_delivery,
     read_notify,
     read_order,
     read_reward,
@@ -42,6 +44,7 @@ from server.stores.mongo_documents import (
     trace_document,
     user_document,
 )
+from server.stores.sqlite_deliveries import delivery_of
 from server.stores.sqlite_file import OpenFile, open_file
 from server.stores.sqlite_people import reward_of, user_of
 from server.stores.sqlite_stats import trace_of
@@ -89,7 +92,7 @@ class _Kind(Generic[T]):
 
 async def migrate(path: Path, mongodb_url: str, *, told: Told) -> Sequence[Comparison]:
     """
-    Copy the file's orders, users, rewards, keys, traces and notifies; return what both sides hold afterwards.
+    Copy the file's orders, users, rewards, deliveries, keys, traces and notifies; return what both sides hold.
 
     Args:
         told: Hears the name of a kind, how many of its rows are there by now, and how many there are in all.
@@ -256,6 +259,14 @@ _KINDS: Final[tuple[_Kind[Any], ...]] = (
         read=_sqlite_reward,
         write=lambda row: reward_document(_sqlite_reward(row)),
         found=read_reward,
+    ),
+    _Kind(
+        name="deliveries",
+        count="SELECT count(*) FROM deliveries",
+        page="SELECT delivery_id, doc FROM deliveries WHERE delivery_id > ? ORDER BY delivery_id LIMIT ?",
+        read=delivery_of,
+        write=lambda row: delivery_document(delivery_of(row)),
+        found=read_delivery,
     ),
     _Kind(
         name="idempotency",

@@ -20,7 +20,7 @@ from msgspec import structs
 from pymongo import ReplaceOne, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
-from server.domain.document import Order
+from server.domain.document import Order, OrderState
 from server.domain.rewards import Reward
 from server.domain.user import User
 from server.errors import ConfigError, DuplicateOrder, OrderNotFound, StoreCorrupt, StoreError, StoreUnavailable
@@ -37,6 +37,7 @@ from server.stores.mongo_database import (
     prepare,
     within,
 )
+from server.stores.mongo_deliveries import MongoDeliveries
 from server.stores.mongo_documents import (
     Document,
     claim_document,
@@ -194,6 +195,13 @@ class MongoStore:
                 after = found[-1]["_id"]
         return orders
 
+    async def list_orders(self, *, from_id: str, before: str, state: OrderState | None, limit: int) -> Sequence[Order]:
+        wanted: Document = {"_id": {"$gte": from_id, "$lt": before}} | ({} if state is None else {"state": state.value})
+        async with self._call():
+            with within(READ_S):
+                documents = await self._orders.find(wanted, sort=[("_id", -1)], limit=limit).to_list()
+        return [read_order(document) for document in documents]
+
     async def claim_key(self, key: str, claim: KeyClaim) -> KeyClaim:
         async with self._call():
             with within(WRITE_S):
@@ -210,9 +218,25 @@ class MongoStore:
             with within(WRITE_S):
                 return await delete_some(self._database.idempotency, old, limit)
 
+    def deliveries(self) -> MongoDeliveries:
+        """Return the log of webhooks in the same database; it lives as long as this store."""
+        return MongoDeliveries(self._collection)
+
     def journal(self) -> MongoJournal:
         """Return the journal in the same database; it lives as long as this store."""
         return MongoJournal(self._collection)
+
+    async def find_key(self, key: str) -> KeyClaim | None:
+        async with self._call():
+            with within(READ_S):
+                found = await self._database.idempotency.find_one({"_id": key})
+        return None if found is None else read_claim(found)
+
+    async def find_user(self, openid: str) -> User | None:
+        async with self._call():
+            with within(READ_S):
+                found = await self._database.users.find_one({"_id": openid})
+        return None if found is None else read_user(found)
 
     async def remember_user(self, user: User) -> User:
         async with self._call():

@@ -38,6 +38,13 @@ HEARTBEAT_MS: Final = 500
 ORDER_INDEXES: Final = (
     IndexModel([("initiator.openid", 1), ("_id", 1)], name="orders_by_initiator"),
     IndexModel([("due_at_ms", 1), ("_id", 1)], name="orders_due"),
+    IndexModel([("state", 1), ("_id", 1)], name="orders_by_state"),
+)
+
+DELIVERY_INDEXES: Final = (
+    IndexModel([("endpoint", 1), ("due_at_ms", 1), ("_id", 1)], name="deliveries_due"),
+    IndexModel([("order_id", 1), ("endpoint", 1), ("_id", 1)], name="deliveries_of_order"),
+    IndexModel([("created_at_ms", -1), ("_id", -1)], name="deliveries_by_age"),
 )
 
 USER_INDEXES: Final = (IndexModel([("first_seen_ms", 1), ("brought_by", 1)], name="users_by_first_seen"),)
@@ -54,6 +61,7 @@ INDEXES: Final[Mapping[str, Sequence[IndexModel]]] = {
     "notifies": NOTIFY_INDEXES,
     "idempotency": KEY_INDEXES,
     "users": USER_INDEXES,
+    "deliveries": DELIVERY_INDEXES,
 }
 
 DUPLICATE_KEY: Final = 11000

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from msgspec import ValidationError, convert, to_builtins
 
 from server.domain.day_stats import Trace
+from server.domain.delivery import Delivery
 from server.domain.document import Order
 from server.domain.notify import Notify
 from server.domain.rewards import Reward
@@ -66,6 +67,12 @@ def read_trace(document: Mapping[str, Any]) -> Trace:
     return _convert(document, Trace, "a trace")
 
 
+def delivery_document(delivery: Delivery) -> Document:
+    fields = to_builtins(delivery)
+    # What has a default is written too: it is searched for, and compared with.
+    return {"_id": fields.pop("delivery_id"), "rev": delivery.rev, "state": delivery.state.value, **fields}
+
+
 def claim_document(key: str, claim: KeyClaim) -> Document:
     return {"_id": key, **to_builtins(claim)}
 
@@ -94,6 +101,10 @@ def read_user(document: Mapping[str, Any]) -> User:
 
 def read_reward(document: Mapping[str, Any]) -> Reward:
     return _convert({**document, "reward_id": document["_id"]}, Reward, f"reward {document['_id']}")
+
+
+def read_delivery(document: Mapping[str, Any]) -> Delivery:
+    return _convert({**document, "delivery_id": document["_id"]}, Delivery, f"delivery {document['_id']}")
 
 
 def read_claim(document: Mapping[str, Any]) -> KeyClaim:

@@ -15,12 +15,13 @@ from typing import Final, Self
 import structlog
 from msgspec import DecodeError, ValidationError, json
 
-from server.domain.document import Order
+from server.domain.document import Order, OrderState
 from server.domain.rewards import Reward
 from server.domain.user import User
 from server.errors import DuplicateOrder, OrderNotFound, StoreCorrupt
 from server.ports import KeyClaim
 from server.stores import sqlite_people
+from server.stores.sqlite_deliveries import SqliteDeliveries
 from server.stores.sqlite_file import OpenFile, open_file
 from server.stores.sqlite_journal import SqliteJournal
 from server.stores.sqlite_reconciliations import SqliteReconciliations
@@ -71,7 +72,7 @@ class SqliteStore:
         return self._writer, self._reader
 
     async def insert(self, order: Order) -> None:
-        row = (order.order_id, order.rev, order.initiator.openid, order.due_at_ms, _encode(order))
+        row = (order.order_id, order.rev, order.initiator.openid, order.state, order.due_at_ms, _encode(order))
         if not await self._writer.run(_insert, row):
             raise DuplicateOrder(order.order_id)
         self._keep(order)
@@ -92,7 +93,7 @@ class SqliteStore:
         return recent + [order for order_id, doc in rows if (order := _order_or_none(order_id, doc))]
 
     async def replace(self, order: Order, *, was_rev: int) -> bool:
-        row = (order.rev, order.due_at_ms, _encode(order), order.order_id, was_rev)
+        row = (order.rev, order.state, order.due_at_ms, _encode(order), order.order_id, was_rev)
         # Forgotten before and not after: a caller who is cancelled while he waits does not stop the write.
         self._recent.pop(order.order_id, None)
         is_written = await self._writer.run(_update, row)
@@ -123,11 +124,21 @@ class SqliteStore:
             after = rows[-1][0]
         return orders
 
+    async def list_orders(self, *, from_id: str, before: str, state: OrderState | None, limit: int) -> Sequence[Order]:
+        rows = await self._reader.run(_select_between, from_id, before, state, limit)
+        return [_order(order_id, doc) for order_id, doc in rows]
+
     async def claim_key(self, key: str, claim: KeyClaim) -> KeyClaim:
         return await self._writer.run(_claim, key, claim)
 
     async def forget_keys(self, *, before_ms: int, limit: int) -> int:
         return await self._writer.run(_forget_keys, before_ms, limit)
+
+    async def find_key(self, key: str) -> KeyClaim | None:
+        return await self._reader.run(_select_claim, key)
+
+    async def find_user(self, openid: str) -> User | None:
+        return await self._reader.run(sqlite_people.find, openid)
 
     async def remember_user(self, user: User) -> User:
         return await self._writer.run(sqlite_people.remember, user)
@@ -143,6 +154,10 @@ class SqliteStore:
 
     async def rewards_of(self, openid: str, *, limit: int) -> Sequence[Reward]:
         return await self._reader.run(sqlite_people.rewards_of, openid, limit)
+
+    def deliveries(self) -> SqliteDeliveries:
+        """Return the log of webhooks in the same file; it lives as long as this store."""
+        return SqliteDeliveries(self._writer, self._reader)
 
     def journal(self) -> SqliteJournal:
         """Return the journal in the same file; it lives as long as this store."""
@@ -184,7 +199,7 @@ def _order_or_none(order_id: str, doc: bytes) -> Order | None:
 
 def _insert(connection: Connection, row: _Row) -> bool:
     sql = (
-        "INSERT INTO orders (order_id, rev, initiator, due_at_ms, doc) VALUES (?, ?, ?, ?, ?)"
+        "INSERT INTO orders (order_id, rev, initiator, state, due_at_ms, doc) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (order_id) DO NOTHING"
     )
     return connection.execute(sql, row).rowcount == 1
@@ -201,7 +216,7 @@ def _select_many(connection: Connection, order_ids: tuple[str, ...]) -> list[tup
 
 
 def _update(connection: Connection, row: _Row) -> bool:
-    sql = "UPDATE orders SET rev = ?, due_at_ms = ?, doc = ? WHERE order_id = ? AND rev = ?"
+    sql = "UPDATE orders SET rev = ?, state = ?, due_at_ms = ?, doc = ? WHERE order_id = ? AND rev = ?"
     return connection.execute(sql, row).rowcount == 1
 
 
@@ -232,13 +247,32 @@ def _claim(connection: Connection, key: str, claim: KeyClaim) -> KeyClaim:
     )
     if connection.execute(sql, (key, claim.order_id, claim.body_sha256, claim.claimed_at_ms)).rowcount == 1:
         return claim
+    return _select_claim(connection, key) or claim
+
+
+def _select_claim(connection: Connection, key: str) -> KeyClaim | None:
     sql = "SELECT order_id, body_sha256, claimed_at_ms FROM idempotency WHERE key = ?"
-    return KeyClaim(*connection.execute(sql, (key,)).fetchone())
+    row = connection.execute(sql, (key,)).fetchone()
+    return None if row is None else KeyClaim(*row)
 
 
 def _forget_keys(connection: Connection, before_ms: int, limit: int) -> int:
     sql = "DELETE FROM idempotency WHERE key IN (SELECT key FROM idempotency WHERE claimed_at_ms < ? LIMIT ?)"
     return connection.execute(sql, (before_ms, limit)).rowcount
+
+
+def _select_between(
+    connection: Connection, from_id: str, before: str, state: str | None, limit: int
+) -> list[tuple[str, bytes]]:
+    # Two statements, so that each goes along an index.
+    if state is None:
+        sql = "SELECT order_id, doc FROM orders WHERE order_id >= ? AND order_id < ? ORDER BY order_id DESC LIMIT ?"
+        return connection.execute(sql, (from_id, before, limit)).fetchall()
+    sql = (
+        "SELECT order_id, doc FROM orders WHERE state = ? AND order_id >= ? AND order_id < ?"
+        " ORDER BY order_id DESC LIMIT ?"
+    )
+    return connection.execute(sql, (state, from_id, before, limit)).fetchall()
 
 
 def _beat(connection: Connection) -> None:

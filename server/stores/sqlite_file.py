@@ -83,6 +83,29 @@ def open_file(path: Path) -> OpenFile:
     return OpenFile(writer, reader, lock)
 
 
+def open_beside(path: Path) -> sqlite3.Connection:
+    """
+    Open the database for a second process, for tables the one that holds the lock keeps nothing of in memory.
+
+    Raises:
+        ConfigError: There is none, or another daifu wrote it.
+    """
+    path = path.absolute()
+    if not path.exists():
+        raise ConfigError(f"{path} is not there: start daifu once, or name its folder with DATA_DIR")
+    try:
+        with ExitStack() as undo:
+            connection = undo.enter_context(closing(_connect(path)))
+            _check_identity(path, connection)
+            if _pragma(connection, "PRAGMA user_version") < len(MIGRATIONS):
+                raise ConfigError(f"{path} was written by an older daifu: start this one first")
+            _configure(path, connection)
+            undo.pop_all()
+    except sqlite3.Error as error:
+        raise _refusal(path, error) from error
+    return connection
+
+
 def _make_directory(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not os.access(directory, os.W_OK | os.X_OK, effective_ids=True):

@@ -17,6 +17,12 @@ def remember(connection: Connection, user: User) -> User:
     return user_of(row)
 
 
+def find(connection: Connection, openid: str) -> User | None:
+    sql = "SELECT openid, name, avatar, first_seen_ms, brought_by FROM users WHERE openid = ?"
+    row = connection.execute(sql, (openid,)).fetchone()
+    return None if row is None else user_of(row)
+
+
 def bring(connection: Connection, openid: str, brought_by: str) -> None:
     connection.execute("UPDATE users SET brought_by = ? WHERE openid = ? AND brought_by = ''", (brought_by, openid))
 

@@ -101,6 +101,24 @@ CREATE TABLE rollups (
 
 CREATE INDEX users_brought ON users (first_seen_ms) WHERE brought_by <> '';
 
+ALTER TABLE orders ADD COLUMN state TEXT NOT NULL DEFAULT '';
+UPDATE orders SET state = json_extract(CAST(doc AS TEXT), '$.state');
+CREATE INDEX orders_by_state ON orders (state, order_id);
+
+CREATE TABLE deliveries (
+    delivery_id   TEXT PRIMARY KEY NOT NULL,
+    rev           INTEGER NOT NULL,
+    endpoint      TEXT NOT NULL,
+    order_id      TEXT NOT NULL,
+    state         TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    due_at_ms     INTEGER,                -- when to be sent; none when nobody is to send it any more
+    doc           BLOB NOT NULL           -- the whole delivery as JSON
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_due ON deliveries (endpoint, due_at_ms, delivery_id) WHERE due_at_ms IS NOT NULL;
+CREATE INDEX deliveries_of_order ON deliveries (order_id, endpoint, delivery_id);
+CREATE INDEX deliveries_by_age ON deliveries (created_at_ms, delivery_id);
+
 PRAGMA user_version = 3;
 COMMIT;
 """

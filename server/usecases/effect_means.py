@@ -12,6 +12,7 @@ from server.domain.effects import Effect, gap_ms
 from server.domain.events import EffectPostponed, Event
 from server.domain.rewards import RewardRule
 from server.ports import Bus, Cache, Clock, PayGateway, Store
+from server.usecases.outbox import Outbox
 from server.usecases.pace import Pace
 from server.usecases.teller import Teller
 
@@ -23,7 +24,10 @@ Outcome = tuple[Event, ...]
 
 @dataclass(frozen=True)
 class Means:
-    """Without a `teller` initiators are sent no messages. `jitter` returns a random number from 0 to 1."""
+    """
+    `origin` is daifu's public address; without a `teller` initiators are sent no messages; `jitter` returns a random
+    number from 0 to 1.
+    """
 
     store: Store
     bus: Bus
@@ -31,6 +35,8 @@ class Means:
     gateway: PayGateway
     clock: Clock
     rule: RewardRule
+    outbox: Outbox
+    origin: str
     teller: Teller | None = None
     pace: Pace = field(default_factory=Pace)
     jitter: Callable[[], float] = random.random

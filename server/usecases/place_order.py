@@ -1,6 +1,5 @@
 """An initiator asks his friends for money."""
 
-import hashlib
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -8,8 +7,9 @@ from msgspec import Struct
 from server.domain.document import Order, new_order
 from server.domain.events import Person
 from server.domain.money import Fen
-from server.errors import DuplicateOrder, IdempotencyMismatch
-from server.ports import Clock, KeyClaim, Store
+from server.errors import DuplicateOrder
+from server.ports import Clock, Store
+from server.usecases.idempotency import Idempotency, pinned_order_id
 
 
 class OrderDraft(Struct, frozen=True, kw_only=True):
@@ -21,13 +21,8 @@ class OrderDraft(Struct, frozen=True, kw_only=True):
     ttl_s: int
     earns: bool
     tells_initiator: bool = False
-
-
-class Idempotency(Struct, frozen=True):
-    """The Idempotency-Key as sent, and the bytes it was sent with."""
-
-    key: str
-    body: bytes
+    tells_merchant: bool = False
+    merchant_order_no: str = ""
 
 
 async def place_order(
@@ -49,7 +44,12 @@ async def place_order(
     """
     order_id, now_ms = new_order_id(), clock.now_ms()
     if idempotency is not None:
-        order_id = await _pinned_order_id(idempotency, initiator, order_id, store, now_ms)
+        order_id = await pinned_order_id(idempotency, initiator.openid, order_id, store, now_ms=now_ms)
+    return await keep_order(order_id, draft, initiator, store=store, now_ms=now_ms)
+
+
+async def keep_order(order_id: str, draft: OrderDraft, initiator: Person, *, store: Store, now_ms: int) -> Order:
+    """Keep a new order under this id and return it, or the one that has the id already."""
     order = new_order(
         order_id=order_id,
         initiator=initiator,
@@ -58,23 +58,13 @@ async def place_order(
         shares=draft.shares,
         now_ms=now_ms,
         expires_at_ms=now_ms + draft.ttl_s * 1000,
+        merchant_order_no=draft.merchant_order_no,
         earns=draft.earns,
         tells_initiator=draft.tells_initiator,
+        tells_merchant=draft.tells_merchant,
     )
     try:
         await store.insert(order)
     except DuplicateOrder:
         return await store.get(order_id)
     return order
-
-
-async def _pinned_order_id(
-    idempotency: Idempotency, initiator: Person, order_id: str, store: Store, now_ms: int
-) -> str:
-    # Hashed together with the person: one initiator's key must not find another one's order.
-    key = hashlib.sha256(f"{initiator.openid}\n{idempotency.key}".encode()).hexdigest()
-    body_sha256 = hashlib.sha256(idempotency.body).hexdigest()
-    claim = await store.claim_key(key, KeyClaim(order_id, body_sha256, now_ms))
-    if claim.body_sha256 != body_sha256:
-        raise IdempotencyMismatch
-    return claim.order_id

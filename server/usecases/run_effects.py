@@ -22,6 +22,7 @@ from server.usecases.query_payment import query_payment
 from server.usecases.refund_payment import query_refund, refund_payment
 from server.usecases.reward_payment import reward_payment, take_back_reward
 from server.usecases.tell_initiator import tell_initiator
+from server.usecases.tell_merchant import tell_merchant
 
 AT_ONCE: Final = 8  # effects of one order
 LONGEST_RUN_S: Final = 20  # a close is four calls
@@ -41,6 +42,7 @@ RUNNERS: Final[Mapping[EffectKind, Runner]] = {
     EffectKind.REWARD: reward_payment,
     EffectKind.TAKE_BACK_REWARD: take_back_reward,
     EffectKind.TELL_INITIATOR: tell_initiator,
+    EffectKind.WEBHOOK: tell_merchant,
 }
 
 

@@ -6,20 +6,21 @@ from typing import Final
 
 import pytest
 
-from server.ports import Store
 from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
 from tests.stores.wire_server import database_url
 
+AnyStore = SqliteStore | MongoStore
+
 # Opens the store that lives in this directory, an empty one at first.
-OpenStore = Callable[[Path], Awaitable[Store]]
+OpenStore = Callable[[Path], Awaitable[AnyStore]]
 
 
-async def open_sqlite(directory: Path) -> Store:
+async def open_sqlite(directory: Path) -> AnyStore:
     return await SqliteStore.open(directory / "daifu.db")
 
 
-async def open_mongo(directory: Path) -> Store:
+async def open_mongo(directory: Path) -> AnyStore:
     return await MongoStore.open(database_url(directory))
 
 

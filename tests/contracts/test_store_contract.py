@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from server.domain.document import Entry, Order
+from server.domain.document import Entry, Order, OrderState
 from server.domain.user import User
 from server.errors import DuplicateOrder, OrderNotFound, StoreUnavailable
 from server.ports import KeyClaim, Store
@@ -245,7 +245,31 @@ class TestScans:
         assert await store.scan(after=order_id(0), before=order_id(1), limit=9) == []
 
 
+class TestAllOrders:
+    async def test_they_come_newest_first_between_two_ids_and_of_one_state(self, store: Store) -> None:
+        for number in range(1, 7):
+            await store.insert(an_order(number, openid=f"o{number}"))
+        for number in (2, 3, 5):
+            await store.replace(replace(an_order(number), rev=2, state=OrderState.CLOSED), was_rev=1)
+
+        async def found(first: int, before: int, state: OrderState | None, limit: int = 9) -> list[str]:
+            bounds = {"from_id": order_id(first), "before": order_id(before)}
+            return [order.order_id for order in await store.list_orders(**bounds, state=state, limit=limit)]
+
+        assert await found(2, 6, None) == [order_id(number) for number in (5, 4, 3, 2)]
+        assert await found(3, 7, OrderState.CLOSED) == [order_id(5), order_id(3)]
+        assert await found(1, 9, OrderState.OPEN, limit=2) == [order_id(6), order_id(4)]
+        assert await found(1, 9, OrderState.REFUNDED) == []
+
+
 class TestIdempotencyKeys:
+    async def test_what_was_claimed_is_found(self, store: Store) -> None:
+        claim = KeyClaim(order_id(1), "a" * 64, 1)
+        await store.claim_key("key", claim)
+
+        assert await store.find_key("key") == claim
+        assert await store.find_key("another key") is None
+
     async def test_a_key_stands_for_what_was_claimed_first(self, store: Store) -> None:
         first, second = KeyClaim(order_id(1), "a" * 64, 1), KeyClaim(order_id(2), "b" * 64, 1)
 
@@ -263,6 +287,13 @@ class TestIdempotencyKeys:
 
 
 class TestUsers:
+    async def test_who_was_remembered_is_found(self, store: Store) -> None:
+        user = User(openid="oMing", name="小明", avatar="a", first_seen_ms=5)
+        await store.remember_user(user)
+
+        assert await store.find_user("oMing") == user
+        assert await store.find_user("oHong") is None
+
     async def test_the_first_time_a_person_was_seen_is_kept_for_ever(self, store: Store) -> None:
         await store.remember_user(User(openid="oMing", name="小明", first_seen_ms=100))
         renamed = User(openid="oMing", name="大明", avatar="https://a.example/1.png", first_seen_ms=900)

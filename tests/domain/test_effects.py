@@ -6,7 +6,6 @@ from msgspec.structs import replace
 from server.domain.document import Order
 from server.domain.effects import (
     QUERY_GAPS_S,
-    UNATTENDED,
     Effect,
     EffectKind,
     due_at_ms,
@@ -61,14 +60,6 @@ class TestDue:
     def test_an_order_is_due_at_its_next_query_and_else_at_its_end(self) -> None:
         assert an_order().due_at_ms == EXPIRES_AT_MS
         assert after(an_order(), started()).due_at_ms == NOW_MS + 5_000
-
-    @pytest.mark.parametrize("kind", sorted(UNATTENDED))
-    def test_what_nobody_runs_yet_makes_no_order_due(self, kind: EffectKind) -> None:
-        """A relay would claim such an order again and again, for nothing."""
-        effects = (an_effect(kind, due_ms=5), an_effect(due_ms=9))
-
-        assert due_at_ms(effects) == 9
-        assert [effect.kind for effect in due_effects(effects, 9)] == [EffectKind.QUERY]
 
     def test_what_is_due_comes_with_the_longest_overdue_first_and_without_the_parked(self) -> None:
         effects = (

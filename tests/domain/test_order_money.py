@@ -226,8 +226,8 @@ def test_a_payment_earns_its_reward_and_its_news_exactly_once() -> None:
     expected = [
         Effect(kind=EffectKind.EXPIRE, about="", due_at_ms=order.expires_at_ms),
         Effect(kind=EffectKind.REWARD, about=attempt_no(1), due_at_ms=NOW_MS),
-        Effect(kind=EffectKind.WEBHOOK, about=f"payment.paid:{attempt_no(1)}", due_at_ms=NOW_MS),
         Effect(kind=EffectKind.TELL_INITIATOR, about=attempt_no(1), due_at_ms=NOW_MS),
+        Effect(kind=EffectKind.WEBHOOK, about=f"payment.paid:{attempt_no(1)}", number=1, due_at_ms=NOW_MS),
     ]
     assert list(order.effects) == expected
 

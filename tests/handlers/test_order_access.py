@@ -163,7 +163,7 @@ class TestTheListOfMine:
             ("limit=0", "limit", "min"),
             ("limit=51", "limit", "max"),
             ("limit=99999", "limit", "max"),
-            ("limit=999999999", "limit", "type"),
+            ("limit=999999999", "limit", "max"),
             ("limit=-1", "limit", "type"),
             ("limit=1.5", "limit", "type"),
             ("limit=%EF%BC%91", "limit", "type"),

@@ -10,6 +10,7 @@ import pytest
 from server.domain.document import Order, OrderState
 from server.domain.events import RefundState
 from tests.people import Person
+from tests.problems import problem
 from tests.running import Daifu
 
 
@@ -38,8 +39,9 @@ async def handed_over(daifu: Daifu, order_id: str) -> Order:
     return await until(daifu, order_id, lambda order: order.payments[0].refunds[0].state is not RefundState.DUE)
 
 
-async def ask(person: Person, order_id: str, **body: Any) -> httpx.Response:
-    return await person.http.post(f"/api/orders/{order_id}/refund", json=body)
+async def ask(person: Person, order_id: str, *, key: str = "", **body: Any) -> httpx.Response:
+    headers = {"Idempotency-Key": key} if key else {}
+    return await person.http.post(f"/api/orders/{order_id}/refund", json=body, headers=headers)
 
 
 async def refunds(wechat_control: httpx.AsyncClient) -> list[dict[str, Any]]:
@@ -74,10 +76,29 @@ async def test_asking_twice_gives_back_once(initiator: Person, daifu: Daifu, ord
 async def test_a_part_of_it_goes_back(initiator: Person, daifu: Daifu, order_id: str) -> None:
     number = (await daifu.services.store.get(order_id)).payments[0].out_trade_no
 
-    assert (await ask(initiator, order_id, out_trade_no=number, amount=300)).status_code == 200
+    assert (await ask(initiator, order_id, key="k-1", out_trade_no=number, amount=300)).status_code == 200
 
     order = await daifu.services.store.get(order_id)
     assert (order.state, order.payments[0].left) == ("PAID", 1500)
+
+
+async def test_a_part_asked_for_again_under_its_key_goes_back_once(
+    initiator: Person, daifu: Daifu, order_id: str
+) -> None:
+    answers = await asyncio.gather(*(ask(initiator, order_id, key="k-1", amount=300) for _ in range(10)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    problem(await ask(initiator, order_id, key="k-1", amount=301), 409, "idempotency_mismatch")
+    detail = problem(await ask(initiator, order_id, amount=300), 400, "bad_request")
+    assert detail == {"field": "Idempotency-Key", "reason": "missing"}
+    assert (await daifu.services.store.get(order_id)).payments[0].left == 1500
+
+
+async def test_a_refused_part_does_not_use_its_key_up(initiator: Person, daifu: Daifu, order_id: str) -> None:
+    detail = problem(await ask(initiator, order_id, key="k-1", amount=1801), 409, "refund_too_large")
+    assert detail == {"field": "amount", "asked": 1801, "left": 1800}
+
+    assert (await ask(initiator, order_id, key="k-1", amount=1800)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -95,7 +116,7 @@ async def test_a_part_of_it_goes_back(initiator: Person, daifu: Daifu, order_id:
 async def test_what_cannot_be_given_back_is_refused(
     initiator: Person, daifu: Daifu, order_id: str, body: dict[str, Any], status: int
 ) -> None:
-    answer = await ask(initiator, order_id, **body)
+    answer = await ask(initiator, order_id, key="k-1", **body)
 
     assert answer.status_code == status, answer.text
     assert (await daifu.services.store.get(order_id)).payments[0].refunds == ()

@@ -49,7 +49,7 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
 @pytest.fixture
 async def day(services: Services, wechat_control: httpx.AsyncClient) -> tuple[Services, BillDay, str]:
     """Services on the morning after a day on which one order was paid, unheard; and the order's id."""
-    rig = RelayRig(services.store, services.gateway, wechat_control)
+    rig = RelayRig(services.store, services.deliveries, services.gateway, wechat_control)
     services = replace(services, clock=rig.clock)
     day = BillDay.of(rig.clock.now_ms()).earlier(-1)
     await rig.advance((day.start_ms + NOON_MS - rig.clock.now_ms()) / 1000)

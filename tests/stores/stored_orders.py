@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from server.domain.delivery import Delivery, delivery_id_of
 from server.domain.document import Order
 from server.domain.effects import Effect, EffectKind
 from server.domain.events import Person
@@ -52,4 +53,21 @@ def a_notify(number: int = 1, *, verdict: Verdict = Verdict.SETTLED, of_order: i
         size_bytes=16,
         verdict=verdict,
         order_id="" if of_order is None else order_id(of_order),
+    )
+
+
+def a_delivery(
+    number: int = 1, *, order: int = 1, endpoint: str = "shop.example.com", due_at_ms: int = 100, body: str = "{}"
+) -> Delivery:
+    """Return the delivery of an order's first, second … event."""
+    event_id = f"{order_id(order)}E{number:05d}"
+    return Delivery(
+        delivery_id=delivery_id_of(event_id, endpoint),
+        event_id=event_id,
+        event="order.paid",
+        endpoint=endpoint,
+        order_id=order_id(order),
+        body=body,
+        created_at_ms=due_at_ms,
+        due_at_ms=due_at_ms,
     )

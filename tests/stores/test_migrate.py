@@ -21,7 +21,7 @@ from server.stores.migrate import PAGE, Comparison, migrate
 from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_stats import SqliteStats
-from tests.stores.stored_orders import a_notify, a_reward, an_order, changed, order_id
+from tests.stores.stored_orders import a_delivery, a_notify, a_reward, an_order, changed, order_id
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 60
@@ -42,6 +42,7 @@ async def file(tmp_path: Path) -> Path:
             await store.grant_reward(a_reward(n))
             await SqliteStats(store.workers).leave_trace(Trace(order_id(n), TraceKind.OPENED, f"o{n}", n))
             await store.claim_key(f"key {n}", KeyClaim(order_id(n), "a" * 64, 1))
+            await store.deliveries().add([a_delivery(n)])
         await store.journal().keep([a_notify(n) for n in range(7)])
         await store.bring_user("o5", brought_by="o6")
         await store.take_back_reward(a_reward(5).reward_id, 500)
@@ -62,6 +63,7 @@ async def test_everything_is_there_afterwards_and_both_sides_say_so(file: Path, 
         ("orders", ORDERS),
         ("users", 7),
         ("rewards", 7),
+        ("deliveries", 7),
         ("idempotency", 7),
         ("traces", 7),
         ("notifies", 7),

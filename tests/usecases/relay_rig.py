@@ -19,9 +19,10 @@ from server.domain.effects import Effect, due_effects
 from server.domain.events import Event, PaymentStarted, Person, TradeType
 from server.domain.money import Fen
 from server.domain.rewards import RewardRule
-from server.ports import PayGateway, Store
+from server.ports import Deliveries, PayGateway, Store
 from server.usecases.change_order import change_order
 from server.usecases.effect_means import Means
+from server.usecases.outbox import Outbox
 from server.usecases.place_order import OrderDraft, place_order
 from server.usecases.relay import Relay
 from server.usecases.start_payment import start_payment
@@ -40,7 +41,7 @@ RULE: Final = RewardRule(initiator_points=10, payer_points=5)
 class RelayRig:
     """One store, one WeChat, one clock, and as many relays as a test wants."""
 
-    def __init__(self, store: Store, gateway: PayGateway, control: httpx.AsyncClient) -> None:
+    def __init__(self, store: Store, deliveries: Deliveries, gateway: PayGateway, control: httpx.AsyncClient) -> None:
         self.clock = ShiftedClock()
         self.store = store
         self.gateway = gateway
@@ -49,6 +50,7 @@ class RelayRig:
         self.cache = LocalCache(lambda: self.clock.now_ms() / 1000)
         hub = Hub(clock=self.clock, monotonic_s=lambda: 0.0)
         self.bus = RingingBus(LocalBus(hub), self.bell, self.clock)
+        self.outbox = Outbox(deliveries, {}, clock=self.clock)
 
     def means(self, gateway: PayGateway | None = None) -> Means:
         return Means(
@@ -58,6 +60,8 @@ class RelayRig:
             gateway=gateway or self.gateway,
             clock=self.clock,
             rule=RULE,
+            outbox=self.outbox,
+            origin="https://pay.example.com",
             jitter=lambda: 0.0,
         )
 
@@ -197,7 +201,7 @@ async def a_rig(
     store = await open_store(directory)
     gateway = WeChatPayClient(merchant, [wechat.url], total_s=5)
     try:
-        yield RelayRig(store, gateway, control)
+        yield RelayRig(store, store.deliveries(), gateway, control)
     finally:
         await gateway.aclose()
         await store.aclose()

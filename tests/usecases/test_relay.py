@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from server.domain.document import Order, OrderState, Payment, balance
-from server.domain.effects import UNATTENDED, EffectKind, due_effects
+from server.domain.effects import EffectKind, due_effects
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundRequested
 from server.errors import StoreUnavailable
 from server.usecases.relay import LEASE_MS
@@ -25,17 +25,16 @@ class Through:
         return getattr(self.rig.gateway, name)
 
 
-def test_every_kind_of_effect_has_a_runner_or_makes_no_order_due() -> None:
-    assert set(RUNNERS) | UNATTENDED == set(EffectKind)
-    assert not set(RUNNERS) & UNATTENDED
+def test_every_kind_of_effect_has_a_runner() -> None:
+    assert set(RUNNERS) == set(EffectKind)
 
 
-async def test_what_nobody_runs_stays_in_the_order_and_is_not_claimed_again_and_again(rig: RelayRig) -> None:
+async def test_an_order_with_nothing_left_to_do_is_never_claimed_again(rig: RelayRig) -> None:
     async with rig.relay():
         order_id = await rig.paid_order()
         order = await rig.at_rest(order_id)
 
-    assert {effect.kind for effect in order.effects} == UNATTENDED
+    assert order.effects == ()
     assert order.due_at_ms is None
     assert await rig.store.claim_due(rig.clock.now_ms() + 10**9, lease_ms=1, limit=10) == []
 
