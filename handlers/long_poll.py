@@ -59,6 +59,7 @@ class OrderHandler(BaseHandler):
             seat = self.desk.sign_in(ticket, self.client_ip, self._bell)
             try:
                 await seat.notice(order)
+                await seat.ask_sooner(order)
                 order = await self._newer(seat, since, wait_s)
             finally:
                 seat.give_up()

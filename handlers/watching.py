@@ -12,6 +12,7 @@ from handlers.auth import Sessions, WatchTicket
 from server.bootstrap import Services
 from server.bus.hub import CLOSE_RESTARTING, End, Transport, Watcher
 from server.domain.document import Order
+from server.usecases.ask_sooner import ask_sooner
 
 NOT_ALLOWED: Final = 4401  # stop
 NO_SUCH_ORDER: Final = 4404  # stop
@@ -74,7 +75,8 @@ class Seat:
 
     async def begin(self) -> None:
         """
-        Read the order and give the watcher its first state, and the server's clock for the countdowns.
+        Read the order and give the watcher its first state, and the server's clock for the countdowns; then see whether
+        WeChat should be asked how it stands.
 
         Raises:
             OrderNotFound, StoreError: There is nothing to show.
@@ -83,6 +85,12 @@ class Seat:
         self._services.hub.offer_to(self.watcher, order)
         await self.notice(order)
         self.watcher.beat(self._services.hub.beat_frame(self.watcher), time.monotonic())
+        await self.ask_sooner(order)
+
+    async def ask_sooner(self, order: Order) -> None:
+        """The watched order may be paid although nobody told us: see to it that WeChat is asked. Never raises."""
+        services = self._services
+        await ask_sooner(order, self.watcher.openid, store=services.store, bus=services.bus, clock=services.clock)
 
     async def notice(self, order: Order) -> None:
         """Let all processes know if it is the initiator who looks, where that spares him a message."""

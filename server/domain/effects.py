@@ -97,6 +97,12 @@ def due_effects(effects: Effects, now_ms: int) -> Effects:
     return tuple(sorted(due, key=lambda effect: effect.due_at_ms))
 
 
+def last_asked_at_ms(question: Effect) -> int:
+    """Return when WeChat was last asked this or, if never, when the question was planned; it must not be due yet."""
+    ladder = _LADDERS[question.kind]
+    return question.due_at_ms - ladder[min(question.tries, len(ladder) - 1)] * 1000
+
+
 def gap_ms(effect: Effect, *, jitter: float) -> int:
     """
     Return how long to wait after this try that brought no end.

@@ -99,6 +99,12 @@ class LeaseReleased(Struct, frozen=True):
     out_trade_no: str
 
 
+class OrderWatched(Struct, frozen=True):
+    """Somebody opened the order's page, or came back to it, and waits for what WeChat says."""
+
+    openid: str
+
+
 class PaymentConfirmed(Struct, frozen=True, kw_only=True):
     """WeChat says this attempt is paid. `openid` is empty where the source does not name the payer."""
 
@@ -191,6 +197,7 @@ class EffectResumed(Struct, frozen=True):
 Event = (
     PaymentStarted
     | LeaseReleased
+    | OrderWatched
     | PaymentConfirmed
     | PaymentUnpaid
     | OrderExpired

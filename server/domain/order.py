@@ -38,6 +38,7 @@ from server.domain.events import (
     Event,
     LeaseReleased,
     OrderExpired,
+    OrderWatched,
     PaymentConfirmed,
     PaymentRewarded,
     PaymentStarted,
@@ -49,6 +50,7 @@ from server.domain.events import (
     TradeState,
 )
 from server.domain.merchant_events import ORDER_CLOSED, ORDER_PAID, PAYMENT_PAID, with_merchant_event
+from server.domain.questions import ask_soon
 from server.domain.refunds import ask_after_refund, ask_refund, owe_all, owe_refund, refund_progressed
 from server.errors import (
     AmountMismatch,
@@ -368,6 +370,7 @@ Transition = Callable[[Order, Any, int], Order]
 
 _S = OrderState
 _ALWAYS: Final[Mapping[type, Transition]] = {
+    OrderWatched: ask_soon,
     PaymentUnpaid: _unpaid,
     RefundProgressed: refund_progressed,
     RefundReported: ask_after_refund,
