@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox import flat_xml, signing
 from sandbox.app import Sandbox
+from tests.faults.notifies import a_notify
 from tests.faults.processes import ServerProcess, a_free_port, merchant_environment
 from tests.people import Person
 
@@ -30,27 +30,6 @@ async def server(wechat: Sandbox, merchant: dict[str, Any], tmp_path: Path) -> A
     await process.start()
     yield process
     await process.aclose()
-
-
-def a_notify(merchant: dict[str, Any], order: dict[str, Any]) -> bytes:
-    """Return a genuine notify for this line of WeChat's ledger, made by the simulator's signer."""
-    fields = {
-        "return_code": "SUCCESS",
-        "result_code": "SUCCESS",
-        "appid": merchant["appid"],
-        "mch_id": merchant["mch_id"],
-        "nonce_str": signing.nonce(),
-        "openid": order["openid"],
-        "is_subscribe": "N",
-        "trade_type": "JSAPI",
-        "bank_type": "OTHERS",
-        "total_fee": str(order["total_fee"]),
-        "cash_fee": str(order["total_fee"]),
-        "transaction_id": order["transaction_id"],
-        "out_trade_no": order["out_trade_no"],
-        "time_end": order["time_end"],
-    }
-    return flat_xml.write({**fields, "sign": signing.sign(fields, merchant["api_key"], merchant["sign_type"])})
 
 
 @pytest.mark.parametrize("round_number", range(3))
