@@ -56,7 +56,8 @@ class PayHandler(ControlHandler):
     """
     Somebody pays an order, whatever its scene; `openid` may be his under any of the merchant's appids.
 
-    `in_sheet` stands for a payer who opened the password sheet before the order's time ran out.
+    `in_sheet` stands for a payer who opened the password sheet before the order's time ran out, `late` for a bank that
+    took his money before the order was closed and says so only now.
     """
 
     def post(self) -> None:
@@ -71,7 +72,10 @@ class PayHandler(ControlHandler):
         openid = str(asked.get("openid", ""))
         in_sheet = asked.get("in_sheet") is True
         try:
-            order = self.world.decide(order, self.world.payer(order, openid), outcome, in_sheet=in_sheet)
+            if asked.get("late") is True:
+                order = self.world.pay_late(order)
+            else:
+                order = self.world.decide(order, self.world.payer(order, openid), outcome, in_sheet=in_sheet)
         except PayRefused as refused:
             raise ControlError(409, refused.code, refused.message) from refused
         state = order.trade_state(self.world.clock.now_ms())

@@ -67,6 +67,7 @@ _OAUTH_KINDS: Final[Kinds] = {
 }
 _SIGNED_API_KINDS: Final[Kinds] = {
     **_API_KINDS,
+    "error_after": ({"code": _WORDS}, {"message": _WORDS}),
     **dict.fromkeys(("bad_sign", "unsigned", "probe", "serial", "stale"), ({}, {})),
 }
 BILL_KINDS: Final[Kinds] = {

@@ -154,9 +154,18 @@ class Ledger:
         Raises:
             PayRefused: As `check_payable`.
         """
-        order = self.open(order, openid, in_sheet=in_sheet)
-        now_ms = self._clock.now_ms()
-        return self._keep(msgspec.structs.replace(order, transaction_id=_new_transaction_id(now_ms), paid_at_ms=now_ms))
+        return self._take_money(self.open(order, openid, in_sheet=in_sheet))
+
+    def pay_late(self, order: Order) -> Order:
+        """
+        Return the paid order, closed or not: the bank had taken the money before, and says so only now.
+
+        Raises:
+            PayRefused: It is paid already.
+        """
+        if order.transaction_id:
+            raise PayRefused("order_paid", "该订单已支付")
+        return self._take_money(order)
 
     def find_refund(self, *, refund_id: str = "", out_refund_no: str = "") -> tuple[Order, Refund]:
         """
@@ -208,6 +217,10 @@ class Ledger:
             api=api,
         )
         return self._keep(msgspec.structs.replace(order, refunds=(*order.refunds, new))), new
+
+    def _take_money(self, order: Order) -> Order:
+        now_ms = self._clock.now_ms()
+        return self._keep(msgspec.structs.replace(order, transaction_id=_new_transaction_id(now_ms), paid_at_ms=now_ms))
 
     def _refuse_unless_open(self, order: Order) -> None:
         if order.transaction_id:

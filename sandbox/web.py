@@ -14,6 +14,7 @@ _PAGE_CSP: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action *; base-uri 'none'; frame-ancestors 'none'"
 )
 _GARBAGE: Final = b"<html>\xff\xfe<h1>502 Bad Gateway</h1><xml><return_code>SUC"
+_MADE_UP: Final = "模拟的错误"
 _OVERSIZE_BYTES: Final = 10 * 1024 * 1024
 
 
@@ -90,7 +91,7 @@ class WeChatCallHandler(Handler):
 
     def _fail(self, fault: Fault) -> None:
         if fault.kind == "error":
-            self._send(self.refuse(fault["code"], fault.get("message", "模拟的错误")))
+            self._send(self.refuse(fault["code"], fault.get("message", _MADE_UP)))
         elif fault.kind == "status":
             self._send(Answer(b"", f"HTTP {fault['status']}", status=fault["status"]))
         else:
@@ -103,6 +104,8 @@ class WeChatCallHandler(Handler):
             return
         if fault.kind == "slow":
             await self._dawdle(fault["delay_s"])
+        elif fault.kind == "error_after":
+            answer = self.refuse(fault["code"], fault.get("message", _MADE_UP))
         elif fault.kind == "garbage":
             answer.status, answer.body = 200, _GARBAGE
         elif fault.kind == "oversize":

@@ -78,6 +78,17 @@ class World:
         self.notifier.announce(paid)
         return paid
 
+    def pay_late(self, order: Order) -> Order:
+        """
+        Let the bank report money it took before the order was closed; the merchant is then notified.
+
+        Raises:
+            PayRefused: As the ledger says; nothing has moved.
+        """
+        paid = self.ledger.pay_late(order)
+        self.notifier.announce(paid)
+        return paid
+
     def refund(self, parameters: Mapping[str, str], *, outcome: str, api: str = "v2") -> tuple[Order, Refund]:
         """
         Accept a refund, or find it again, and see that the merchant hears of its end once.

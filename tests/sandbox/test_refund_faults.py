@@ -35,6 +35,14 @@ async def test_a_cut_connection_comes_before_or_after_the_effect(paid: Rig, kind
     assert await refunds_known(paid) == 1
 
 
+@pytest.mark.parametrize(("kind", "refunds"), [("error", 0), ("error_after", 1)])
+async def test_an_error_is_answered_before_or_after_the_effect(paid: Rig, kind: str, refunds: int) -> None:
+    await paid.fault("refund", kind, code="SYSTEMERROR")
+
+    assert (await paid.refund())["err_code"] == "SYSTEMERROR"
+    assert await refunds_known(paid) == refunds
+
+
 async def test_a_refund_whose_answer_was_cut_is_in_the_journal(paid: Rig) -> None:
     await paid.fault("refund", "fail_after")
     with pytest.raises(httpx.RemoteProtocolError):

@@ -226,6 +226,15 @@ class TestTimeExpire:
 
         assert answer.json()["trade_state"] == "SUCCESS"
 
+    async def test_nor_does_a_close_stop_money_the_bank_had_taken_before_it(self, rig: Rig) -> None:
+        await rig.ordered()
+        await rig.advance(301)
+        await rig.close()
+        assert (await rig.pay(out_trade_no="ORDER000001", in_sheet=True)).status_code == 409
+
+        assert (await rig.pay(out_trade_no="ORDER000001", late=True)).json()["trade_state"] == "SUCCESS"
+        assert (await rig.query())["trade_state"] == "SUCCESS"
+
 
 class TestQuery:
     async def test_of_a_paid_order_tells_payer_amount_and_time(self, rig: Rig) -> None:
