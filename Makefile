@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 PIP_FLAGS := --disable-pip-version-check --quiet --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run sandbox demo test check bench-processes format lock clean browser
+.PHONY: help run sandbox demo test check bench-processes faults format lock clean browser strace
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -20,7 +20,7 @@ sandbox: $(VENV)/.run ## start the simulated WeChat alone
 demo: $(VENV)/.run ## play an order, a payment and the live push in the terminal
 	@exec $(PY) run.py demo
 
-test: $(VENV)/.dev browser ## run every test, the browser ones too
+test: $(VENV)/.dev browser strace ## run every test, the browser ones too
 	$(PY) -m pytest -q -n 4 --dist worksteal -m "not (mongo or redis or process)"
 	$(PY) -m pytest -q -n 3 --dist worksteal -m "mongo or redis or process"
 	node --test tests/static/
@@ -40,6 +40,10 @@ bench-processes: $(VENV)/.dev ## measure two processes: the push, a dead Redis, 
 	$(PY) -m benchmarks.two_processes --kill-redis
 	$(PY) -m benchmarks.two_processes --rolling --pages 1000 --rate 50 --seconds 20
 
+faults: $(VENV)/.dev strace ## kill -9 at every point of the money's way, and pay one share twice a thousand times
+	$(PY) -m benchmarks.faults sweep
+	$(PY) -m benchmarks.faults rivals
+
 lock: $(VENV)/.run ## renew the lock files from pyproject.toml
 	$(PY) -m pip install --quiet uv
 	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
@@ -47,6 +51,9 @@ lock: $(VENV)/.run ## renew the lock files from pyproject.toml
 
 browser: ## install Chromium where there is none (Debian, Ubuntu)
 	@tests/install_browser
+
+strace: ## install strace where there is none (Debian, Ubuntu)
+	@tests/install_strace
 
 clean: ## remove the environment and everything the server stored here
 	rm -rf $(VENV) var

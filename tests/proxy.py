@@ -1,13 +1,15 @@
 """A TCP proxy between us and a server, for everything that goes wrong on the way."""
 
 import asyncio
+import random
 from contextlib import suppress
 from typing import Self
 
 
 class Proxy:
     """
-    Passes bytes on, `delay_s` late. While it is held it takes bytes and connections and passes nothing on.
+    Passes bytes on, `delay_s` late and up to `jitter_s` more, each piece its own time. While it is held it takes bytes
+    and connections and passes nothing on.
 
     Everybody who went through it is cut off by `cut`; new connections are welcome at once.
     """
@@ -19,6 +21,7 @@ class Proxy:
         self._pumps: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.delay_s = 0.0
+        self.jitter_s = 0.0
         self.accepted = 0
 
     async def __aenter__(self) -> Self:
@@ -36,7 +39,12 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"redis://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
 
     def hold(self) -> None:
         """From now on nothing comes through, and nobody is told."""
@@ -67,7 +75,7 @@ class Proxy:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:
             while data := await source.read(65536):
-                await asyncio.sleep(self.delay_s)
+                await asyncio.sleep(self.delay_s + random.uniform(0, self.jitter_s))
                 await self._passes.wait()
                 sink.write(data)
                 await sink.drain()

@@ -12,7 +12,7 @@ from tests.stores.wire_server import database_url
 
 pytestmark = pytest.mark.process
 
-SOME = 3
+SOME = 2
 
 
 @pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.mongo)])
