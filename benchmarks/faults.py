@@ -20,7 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from tests.faults.rivals import a_rivalry
 from tests.faults.shelves import MongoShelf, SqliteShelf
-from tests.faults.sweep import FLOWS, Swept, a_site, sweep
+from tests.faults.site import a_site
+from tests.faults.sweep import FLOWS, Swept, sweep
 from tests.redis_server import RedisServer
 from tests.stores.wire_server import WireServer
 

@@ -45,6 +45,15 @@ class Life:
             while not await self._is_ready(http):
                 assert not self.over.is_set(), "daifu ended instead of starting"
 
+    async def answers(self) -> bool:
+        """Does it live? If not, the kernel has let go of it when this returns."""
+        try:
+            async with httpx.AsyncClient(trust_env=False, verify=False, timeout=PATIENCE_S) as http:
+                return (await http.get(f"{self.url}/healthz")).is_success
+        except httpx.TransportError:
+            await asyncio.wait_for(self.over.wait(), PATIENCE_S)
+            return False
+
     async def kill(self) -> None:
         """SIGKILL, unless it is over; return when the kernel has let go of it."""
         if not self.over.is_set():

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.shelves import SqliteShelf
-from tests.faults.sweep import RefundFlow, Site, a_site
+from tests.faults.site import Site, a_site
+from tests.faults.sweep import RefundFlow
 
 pytestmark = pytest.mark.process
 

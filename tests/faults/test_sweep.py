@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.shelves import MongoShelf, SqliteShelf
-from tests.faults.sweep import FLOWS, Site, a_site, sweep
+from tests.faults.site import Site, a_site
+from tests.faults.sweep import FLOWS, sweep
 from tests.stores.wire_server import database_url
 
 pytestmark = pytest.mark.process
