@@ -1,5 +1,7 @@
 """How refund, refundquery and downloadbill can be made to fail, and what of it reaches the ledger."""
 
+from datetime import UTC, datetime, timedelta
+
 import httpx
 import pytest
 import xmltodict
@@ -133,14 +135,15 @@ class TestRefundQuery:
 
 class TestDownloadBill:
     async def test_fails_in_all_the_ways_of_an_unsigned_call(self, rig: Rig) -> None:
+        day = (datetime.now(UTC) - timedelta(days=3)).strftime("%Y%m%d")  # made long ago, in any time zone
         for kind in ("fail_before", "fail_after"):
             await rig.fault("downloadbill", kind)
             with pytest.raises(httpx.RemoteProtocolError):
-                await rig.bill("20261121")
+                await rig.bill(day)
         await rig.fault("downloadbill", "status", status=500)
-        assert (await rig.bill("20261121")).status_code == 500
+        assert (await rig.bill(day)).status_code == 500
         await rig.fault("downloadbill", "garbage")
-        assert b"Bad Gateway" in (await rig.bill("20261121")).content
+        assert b"Bad Gateway" in (await rig.bill(day)).content
         await rig.fault("downloadbill", "oversize")
-        assert len((await rig.bill("20261121")).content) > 10 * 1024 * 1024
-        assert b"No Bill Exist" in (await rig.bill("20261121")).content
+        assert len((await rig.bill(day)).content) > 10 * 1024 * 1024
+        assert b"No Bill Exist" in (await rig.bill(day)).content
