@@ -22,13 +22,12 @@ async def reward_payment(order: Order, effect: Effect, means: Means) -> Outcome:
     if payment.payer.openid != order.initiator.openid:
         await means.store.bring_user(payment.payer.openid, brought_by=order.initiator.openid)
         key = relation_key(order, payment)
-        won_by = await means.cache.get(key)
-        if won_by not in (None, payment.out_trade_no):
+        # Bound before anything is granted: of two payments at once one alone earns. A repeat finds its own number.
+        is_bound = await means.cache.add(key, payment.out_trade_no, ttl_s=RELATION_S)
+        if not is_bound and await means.cache.get(key) not in (None, payment.out_trade_no):
             return (EffectFinished(effect.key),)
         for reward in rewards:
             await means.store.grant_reward(reward)
-        if won_by is None:
-            await means.cache.put(key, payment.out_trade_no, ttl_s=RELATION_S)
     return (_rewarded(effect, payment.out_trade_no, rewards),)
 
 

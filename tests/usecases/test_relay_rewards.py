@@ -1,5 +1,7 @@
 """What a payment earns is in the ledger once, and leaves it with the money."""
 
+import asyncio
+
 import pytest
 
 from server.domain.document import OrderState
@@ -72,6 +74,14 @@ async def test_a_pair_earns_once_an_hour(rig: RelayRig) -> None:
         await rig.advance(20)
         await rig.at_rest(await a_settled_order(rig))
         assert await points(rig, "小明") == [5, 5]
+
+
+async def test_two_payments_of_a_pair_that_are_rewarded_at_once_earn_once(rig: RelayRig) -> None:
+    """Both looked before either had bound the pair, and both were granted."""
+    orders = [await rig.store.get(await a_settled_order(rig)) for _ in range(2)]
+    await asyncio.gather(*(reward_payment(o, effect_of(o, EffectKind.REWARD), rig.means()) for o in orders))
+
+    assert (await points(rig, "小明"), await points(rig, INITIATOR)) == ([5], [10])
 
 
 async def test_paying_oneself_earns_nothing(rig: RelayRig) -> None:
