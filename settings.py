@@ -353,7 +353,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_processes(self) -> Self:
-        if self.processes > 1 and not (self.mongodb_url.get_secret_value() and self.redis_url.get_secret_value()):
+        if self.processes > 1 and self.is_alone:
             raise ValueError("PROCESSES above 1 needs MONGODB_URL and REDIS_URL: SQLite and memory serve one process")
         return self
 
@@ -407,6 +407,11 @@ class Settings(BaseSettings):
         secrets = [each.get_secret_value() for each in flat if isinstance(each, SecretStr)]
         passwords = re.findall(r"//[^/@]*:([^/@]+)@", f"{_as_text(self.mongodb_url)} {_as_text(self.redis_url)}")
         return tuple(filter(None, (*secrets, *passwords)))
+
+    @property
+    def is_alone(self) -> bool:
+        """Can no other process write what this one reads, or hear what it says? That takes MongoDB and Redis."""
+        return not (self.mongodb_url.get_secret_value() and self.redis_url.get_secret_value())
 
     @property
     def needs_simulator(self) -> bool:

@@ -123,9 +123,8 @@ class Server:
         # Each process does it, at a time of its own: what another one has forgotten already is no work.
         self._tidying = PeriodicCallback(services.forget_old, EVERY_MS, jitter=0.2)
         self._tidying.start()
-        # Processes that share Redis hear of what is changed beside them; this one has to change it itself.
-        is_alone = not services.settings.redis_url.get_secret_value()
-        self._operator = OperatorSocket(services) if is_alone else None
+        # What shares its stores hears of what is changed beside it; who is alone has to change it himself.
+        self._operator = OperatorSocket(services) if services.settings.is_alone else None
         services.recorder.start()
         services.outbox.start()
         services.relay.start()

@@ -74,10 +74,8 @@ async def ask_server(asked: Asked, settings: Settings) -> Answer | None:
     Raises:
         ConfigError: It gave none.
     """
-    # Processes that share Redis hear of what is changed beside them; one without it has to change it itself.
-    if settings.redis_url.get_secret_value():
-        return None
-    return await _ask_server(asked, settings.data_dir / SOCKET_FILE)
+    # Servers that share their stores hear of what is changed beside them; one that is alone has to change it itself.
+    return await _ask_server(asked, settings.data_dir / SOCKET_FILE) if settings.is_alone else None
 
 
 @asynccontextmanager

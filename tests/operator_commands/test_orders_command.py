@@ -1,21 +1,25 @@
 """`run.py orders` beside a running server, which does what is asked: its pages change, and openids stay with it."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from click.testing import CliRunner
 from msgspec import json
 
 from operator_commands.drawing import printable
 from operator_commands.orders import orders
-from server.domain.document import Order
+from sandbox.app import Sandbox
+from server.domain.document import Order, OrderState
 from server.domain.events import EffectParked
 from server.domain.order import apply
 from tests.handlers.forged_notifies import TRANSACTION_ID, Forger, check_settles
 from tests.operator_commands.conftest import Run
 from tests.people import Person
-from tests.running import Daifu
+from tests.redis_server import RedisServer
+from tests.running import Daifu, start_daifu
 
 
 async def stored(daifu: Daifu, order_id: str) -> Order:
@@ -143,6 +147,31 @@ async def test_retry_unparks_by_key_or_all_and_says_when_nothing_is_parked(
 
         assert retried.exit_code == 0
         assert not any(effect.parked for effect in (await stored(daifu, order_id)).effects)
+
+
+async def test_a_server_with_redis_and_a_file_is_asked_too(
+    wechat: Sandbox,
+    wechat_control: httpx.AsyncClient,
+    redis_server: RedisServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The command took Redis for a sign that it may write beside the server, and the file was locked."""
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    merchant = (await wechat_control.get("/_sim/merchant")).json()
+    server = await start_daifu(data_dir=tmp_path, wechat_url=wechat.url, merchant=merchant)
+    try:
+        async with Person("小红", server.url) as initiator:
+            await initiator.log_in()
+            order_id = str((await initiator.place_order())["order_id"])
+        arguments = ["--data-dir", str(tmp_path), "close", order_id]
+
+        closed = await asyncio.to_thread(CliRunner().invoke, orders, arguments, catch_exceptions=False)
+
+        assert closed.exit_code == 0, closed.output
+        assert (await stored(server, order_id)).state is OrderState.CLOSED
+    finally:
+        await server.aclose()
 
 
 class TestWithoutTheServer:
