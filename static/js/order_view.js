@@ -52,6 +52,7 @@ const secondsUntil = (ms, nowMs) => Math.max(0, Math.ceil((ms - nowMs) / 1000));
 const isPaid = (payment) => PAID_STATES.includes(payment.trade_state);
 const isOpen = (payment) => !isPaid(payment) && payment.trade_state !== "CLOSED";
 const isLeased = (payment, nowMs) => isOpen(payment) && payment.share !== null && payment.lease_until_ms > nowMs;
+const isAllBack = ({ refund, amount }) => refund !== null && refund.amount >= amount;
 const names = (payments) => [...new Set(payments.map((payment) => payment.payer.name))];
 const last = (list, wanted) => list.filter(wanted).pop(); // findLast is too young for phones in use
 const happened = (order, kind) => order.events.some((event) => event.kind === kind);
@@ -123,9 +124,10 @@ export function refundWords(refund) {
  */
 export function friendView(order, nowMs, local = {}) {
   const mine = order.payments.filter((payment) => payment.mine && isPaid(payment));
-  const kept = mine.filter((payment) => payment.share !== null && !payment.refund);
+  const kept = mine.filter((payment) => payment.share !== null && !isAllBack(payment));
   const shown = mine.length ? mineScene(order, mine, kept) : openScene(order, nowMs, local);
-  const refunds = mine.filter((payment) => payment.refund && payment !== shown.about);
+  // The headline of a payment that goes back says so itself; of one that counts, and of any other, a line has to.
+  const refunds = mine.filter((payment) => payment.refund && (payment !== shown.about || kept.length));
   return {
     canPay: false,
     payLabel: words("pay"),

@@ -157,6 +157,14 @@ describe("the friend's page", () => {
     assert.deepEqual(view.refunds.map((words) => words.key), ["refund_coming"]);
   });
 
+  test("who got a part of his money back is still thanked, and told of the part", () => {
+    const part = { ...refund("SUCCESS", "asked"), amount: 400 };
+    const view = friend({ state: "PAID", paid_shares: 1, payments: [paid({ mine: true, trade_state: "REFUND", refund: part })] });
+
+    assert.equal(view.scene, "paid_mine");
+    assert.deepEqual(view.refunds.map((words) => [words.key, words.args.amount]), [["refund_done", "4.00"]]);
+  });
+
   test("an order somebody else paid says by whom, and asks for nothing", () => {
     const view = friend({ state: "PAID", paid_shares: 1, payments: [paid()] });
 
