@@ -141,6 +141,8 @@ class Server:
         self._lag.stop()
         self._tidying.stop()
         self._presence.stop()
+        # While the pages leave: one after the other would take longer than we may. What is due from now on, others do.
+        relay_ends = asyncio.create_task(self._services.relay.aclose())
         await self._send_watchers_away()
         try:
             async with asyncio.timeout(DRAIN_S):
@@ -155,7 +157,7 @@ class Server:
             await self._operator.aclose()
         if self._services.daily_reconciliation:
             await self._services.daily_reconciliation.aclose()
-        await self._services.relay.aclose()
+        await relay_ends
         await self._services.stats_keeper.aclose()
         await self._services.recorder.aclose()
         await self._services.outbox.aclose()

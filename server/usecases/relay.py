@@ -41,12 +41,13 @@ class Relay:
         self._claiming = asyncio.create_task(self._claim_until_closed())
 
     async def aclose(self) -> None:
-        """Claim no more and finish what runs; what takes too long is left to the next process. Safe to repeat."""
+        """Claim no more and finish what ends within `DRAIN_S`; the rest is left to the next process. Safe to repeat."""
         self._is_closing = True
         self._bell.set()
+        until_s = asyncio.get_running_loop().time() + DRAIN_S
         if self._claiming is not None:
-            await _finish([self._claiming])
-        await _finish(self._working.values())
+            await _finish([self._claiming], until_s)
+        await _finish(self._working.values(), until_s)
 
     async def _claim_until_closed(self) -> None:
         while not self._is_closing:
@@ -94,10 +95,10 @@ class Relay:
             return
 
 
-async def _finish(tasks: Collection[asyncio.Task[None]]) -> None:
+async def _finish(tasks: Collection[asyncio.Task[None]], until_s: float) -> None:
     if not tasks:
         return
-    _, late = await asyncio.wait(tasks, timeout=DRAIN_S)
+    _, late = await asyncio.wait(tasks, timeout=max(0.0, until_s - asyncio.get_running_loop().time()))
     for task in late:
         task.cancel()
     await asyncio.gather(*late, return_exceptions=True)

@@ -10,7 +10,8 @@ from server.domain.document import Order, OrderState, Payment, balance
 from server.domain.effects import EffectKind, due_effects
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundRequested
 from server.errors import StoreUnavailable
-from server.usecases.relay import LEASE_MS
+from server.usecases import relay as relay_module
+from server.usecases.relay import AT_ONCE, LEASE_MS
 from server.usecases.run_effects import RUNNERS, run_effects
 from tests.usecases.relay_rig import RelayRig, effect_of
 
@@ -162,6 +163,31 @@ async def test_what_runs_is_finished_before_the_relay_ends(rig: RelayRig) -> Non
         await ending
 
     assert (await rig.store.get(order_id)).state is OrderState.PAID
+
+
+async def test_with_every_place_taken_by_what_hangs_the_relay_ends_in_its_time_all_the_same(
+    rig: RelayRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited for a place to become free, and then as long again for what held them."""
+    monkeypatch.setattr(relay_module, "DRAIN_S", 0.5)
+    hanging: set[str] = set()
+    all_hang = asyncio.Event()
+
+    class Hanging(Through):
+        async def query(self, payment: Payment, *, evidence: Evidence) -> PaymentConfirmed | PaymentUnpaid:
+            hanging.add(payment.out_trade_no)
+            if len(hanging) == AT_ONCE:
+                all_hang.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    for _ in range(AT_ONCE):
+        await rig.press(await rig.place())
+    async with rig.relay(Hanging(rig)) as relay:  # type: ignore[arg-type]
+        await rig.advance(6)
+        await asyncio.wait_for(all_hang.wait(), 10)
+        async with asyncio.timeout(0.9):
+            await relay.aclose()
 
 
 async def test_a_store_that_is_away_for_a_while_ends_no_relay(rig: RelayRig, monkeypatch: pytest.MonkeyPatch) -> None:
