@@ -28,14 +28,15 @@ class Verdict(StrEnum):
     NOT_STORED = "not_stored"  # the store did not answer: WeChat sends it again
 
 
-# What anybody can send who has no key, or who has seen one genuine notify: API v2 signs nothing that grows old. So many
-# of each are kept an hour, the rest is counted only. What is not here comes once for each change of an order, or when
-# somebody has to look: all of it is kept.
+# What anybody can send who has no key, or who has seen one genuine notify: API v2 signs nothing that grows old, and one
+# that contradicts its order does so every time. So many of each are kept an hour, the rest is counted only. What is not
+# here comes once for each change of an order, or while the store is out: all of it is kept.
 MOST_PER_HOUR: Final[Mapping[Verdict, int]] = {
     Verdict.MALFORMED: 60,
     Verdict.REFUSED: 60,
     Verdict.NOT_PAID: 60,
     Verdict.REPEAT: 600,
+    Verdict.CONTRADICTS: 600,
 }
 
 # Of what nobody vouches for, only the beginning is kept; a genuine notify is a kilobyte.

@@ -51,6 +51,11 @@ async def test_each_verdict_has_a_cap_of_its_own_every_hour_and_what_is_genuine_
     assert recorder.left_out == 2 * sum(700 - most for most in MOST_PER_HOUR.values())
 
 
+async def test_one_genuine_notify_posted_again_and_again_fills_no_disk_whatever_it_is_worth() -> None:
+    """One that contradicts its order was kept every time, and API v2's never grow old."""
+    assert set(Verdict) - set(MOST_PER_HOUR) == {Verdict.SETTLED, Verdict.NOT_STORED}
+
+
 async def test_what_the_store_cannot_take_in_time_is_dropped_and_counted(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
