@@ -52,7 +52,8 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `share` is the share it is meant for and, once paid, the one it took; None when paid and it took none.
     The points are what it earned, as long as they are not taken back. Until `lease_until_ms` other friends are kept off
-    that share. After `expires_at_ms` WeChat lets nobody pay it.
+    that share. After `expires_at_ms` WeChat lets nobody pay it. Nobody is sent to the cashier again with one that
+    `is_given_up`, but it stays open until WeChat has closed it.
     `paid_at_ms` is WeChat's time of success, `settled_at_ms` ours of writing it down.
     """
 
@@ -66,6 +67,7 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at_ms: int
     api: PayApi = PayApi.V2
     lease_until_ms: int = 0
+    is_given_up: bool = False
     trade_state: TradeState = TradeState.NOTPAY
     transaction_id: str = ""
     paid_at_ms: int | None = None
@@ -227,6 +229,7 @@ def told(order: Order, entry: Entry) -> tuple[Entry, ...]:
 def open_attempt_of(order: Order, openid: str, trade_type: TradeType, now_ms: int) -> Payment | None:
     """Return this friend's newest attempt that he can still pay, if he has one."""
     for payment in reversed(order.payments):
-        if payment.payer.openid == openid and payment.trade_type is trade_type and payment.is_open:
+        is_his = payment.payer.openid == openid and payment.trade_type is trade_type
+        if is_his and payment.is_open and not payment.is_given_up:
             return payment if payment.expires_at_ms > now_ms else None
     return None

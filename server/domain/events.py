@@ -105,6 +105,12 @@ class OrderWatched(Struct, frozen=True):
     openid: str
 
 
+class NumberRefused(Struct, frozen=True):
+    """WeChat knows this attempt's number with other parameters: it opens the cashier no more, yet may still be paid."""
+
+    out_trade_no: str
+
+
 class PaymentConfirmed(Struct, frozen=True, kw_only=True):
     """WeChat says this attempt is paid. `openid` is empty where the source does not name the payer."""
 
@@ -198,6 +204,7 @@ Event = (
     PaymentStarted
     | LeaseReleased
     | OrderWatched
+    | NumberRefused
     | PaymentConfirmed
     | PaymentUnpaid
     | OrderExpired

@@ -37,6 +37,7 @@ from server.domain.events import (
     EffectResumed,
     Event,
     LeaseReleased,
+    NumberRefused,
     OrderExpired,
     OrderWatched,
     PaymentConfirmed,
@@ -172,6 +173,15 @@ def _release_lease(order: Order, event: LeaseReleased, now_ms: int) -> Order:
     if not payment.is_open or payment.lease_until_ms <= now_ms:
         return order
     return put(order, payment, replace(payment, lease_until_ms=0))
+
+
+def _give_up(order: Order, event: NumberRefused, now_ms: int) -> Order:
+    """The friend needs another number; this one is to be closed, and its money taken if it was paid."""
+    payment = find_attempt(order, event.out_trade_no)
+    if payment.is_given_up or not payment.is_open:
+        return order
+    order = put(order, payment, replace(payment, is_given_up=True, lease_until_ms=0))
+    return replace(order, effects=with_effect(order.effects, _close_effect(payment, now_ms)))
 
 
 def _refuse_payment(order: Order, event: PaymentStarted, now_ms: int) -> Order:
@@ -371,6 +381,7 @@ Transition = Callable[[Order, Any, int], Order]
 _S = OrderState
 _ALWAYS: Final[Mapping[type, Transition]] = {
     OrderWatched: ask_soon,
+    NumberRefused: _give_up,
     PaymentUnpaid: _unpaid,
     RefundProgressed: refund_progressed,
     RefundReported: ask_after_refund,

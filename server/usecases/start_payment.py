@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from server.domain.document import Order, Payment, open_attempt_of
-from server.domain.events import Evidence, LeaseReleased, PaymentStarted, PaymentUnpaid, TradeState
+from server.domain.events import Evidence, LeaseReleased, NumberRefused, PaymentStarted, PaymentUnpaid, TradeState
 from server.domain.prepaid import Prepaid
 from server.errors import OrderNotPayable, WeChatError, WeChatRefused
 from server.ports import Bus, Cache, Clock, PayGateway, Store
@@ -16,7 +16,8 @@ from server.usecases.prepay import prepay
 # WeChat's words for "this number can never be paid again": the friend needs a new one.
 _SPENT: Final = frozenset({"ORDERCLOSED"})
 # "This number is paid, or was used": only a query tells.
-_PERHAPS_PAID: Final = frozenset({"ORDERPAID", "OUT_TRADE_NO_USED"})
+_USED: Final = "OUT_TRADE_NO_USED"
+_PERHAPS_PAID: Final = frozenset({"ORDERPAID", _USED})
 
 
 class StartedPayment(Struct, frozen=True):
@@ -57,6 +58,9 @@ async def start_payment(
             code = error.code if isinstance(error, WeChatRefused) else ""
             if code in _PERHAPS_PAID:
                 await ask_wechat(payment, Evidence.QUERY, store=store, bus=bus, gateway=gateway, clock=clock)
+                if code == _USED:  # by ourselves, with what is said otherwise today: an address of ours, a wording
+                    refused = NumberRefused(payment.out_trade_no)
+                    await change_order(order_id, refused, store=store, bus=bus, clock=clock)
                 continue
             # Without a prepay nobody can be paying: others need not wait for him.
             spent = PaymentUnpaid(payment.out_trade_no, TradeState.CLOSED)

@@ -53,6 +53,9 @@ _AMBIGUOUS: Final = re.compile(
     r"system.?error|time.?out|retry|busy|frequen|系统|网络|繁忙|超时|稍后|重试|频", re.IGNORECASE
 )
 
+# What an INVALID_REQUEST says of a number that was ordered with other parameters.
+_NUMBER_USED: Final = "商户订单号重复"
+
 _PREPAY_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _GIVEN: Final = {
     TradeType.NATIVE: ("code_url", re.compile(r"weixin://[!-~]{1,500}")),
@@ -140,4 +143,7 @@ def _check_result_code(call: str, fields: Mapping[str, str], refusals: frozenset
     code = next((refusal for refusal in refusals if refusal.replace("_", "") == letters), None)
     if result != "FAIL" or code is None:
         raise WeChatUnavailable(call, received if _WORD.fullmatch(received) else "result_code")
-    raise WeChatRefused(call, code, fields.get("err_code_des", "")[:128])
+    message = fields.get("err_code_des", "")[:128]
+    if code == "INVALID_REQUEST" and _NUMBER_USED in message:
+        code = "OUT_TRADE_NO_USED"
+    raise WeChatRefused(call, code, message)

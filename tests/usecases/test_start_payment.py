@@ -1,6 +1,7 @@
 """Pressing pay, against a WeChat that answers everything it can answer."""
 
 import asyncio
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ from server.domain.document import order_id_of
 from server.domain.events import Evidence, PaymentStarted, Person, TradeState, TradeType
 from server.errors import OrderNotPayable, WeChatRefused, WeChatUnavailable
 from server.usecases.start_payment import StartedPayment, start_payment
+from server.wechat.client import WeChatPayClient
 from tests.people import Person as PhoneOwner
 from tests.running import Daifu
 
@@ -120,6 +122,29 @@ async def test_a_number_that_wechat_closed_is_replaced_by_a_new_one(
     closed, fresh = (await daifu.services.store.get(order_id)).payments
     assert (closed.trade_state, fresh.trade_state) == (TradeState.CLOSED, TradeState.NOTPAY)
     assert started.payment.out_trade_no == fresh.out_trade_no
+
+
+async def test_a_number_ordered_with_other_parameters_gives_way_to_a_new_one(
+    daifu: Daifu, order_id: str, payer: Person
+) -> None:
+    """After daifu's address had changed, a friend who had pressed pay before could never pay the order."""
+    services = daifu.services
+    moved = replace(services.merchant, notify_url="http://127.0.0.1:9/moved")
+    gateway = WeChatPayClient(moved, services.settings.wechat_base_urls)
+    first = await press(daifu, order_id, payer)
+    await services.cache.delete(f"prepay:{first.payment.out_trade_no}")
+    try:
+        moved_daifu = replace(daifu, services=replace(services, gateway=gateway))
+        started = await press(moved_daifu, order_id, payer)
+        again = await press(moved_daifu, order_id, payer)
+    finally:
+        await gateway.aclose()
+
+    old, fresh = (await services.store.get(order_id)).payments
+    assert started.payment.out_trade_no == again.payment.out_trade_no == fresh.out_trade_no
+    assert (old.is_given_up, old.is_open, old.lease_until_ms) == (True, True, 0)
+    order = await services.store.get(order_id)
+    assert f"close:{old.out_trade_no}" in {effect.key for effect in order.effects}
 
 
 async def test_a_number_that_is_paid_already_is_asked_about_and_booked(
