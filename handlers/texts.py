@@ -75,6 +75,10 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
         "zh-CN": "这个订单的付款次数太多了。",
         "en": "There were too many attempts to pay this order.",
     },
+    "too_many_refunds": {
+        "zh-CN": "一笔付款最多分 {limit} 次退款，现在只能一次退完剩下的 {left} 分。",
+        "en": "A payment goes back in {limit} parts at most. Now only all {left} fen that are left can.",
+    },
     "too_many_tries": {
         "zh-CN": "尝试次数太多，请 {retry_after_s} 秒后再试。",
         "en": "Too many tries. Try again in {retry_after_s} s.",

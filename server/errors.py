@@ -4,7 +4,7 @@ Every error daifu raises on purpose.
     PayError                  retry: may the same call work later?
     ├── OrderError            OrderNotFound  IllegalTransition  OrderNotPayable  ShareLeased  TooManyAttempts
     │                         UnknownAttempt  AmountMismatch  PayerMismatch  TransactionMismatch  RefundTooLarge
-    │                         IdempotencyMismatch  MerchantOrderNoTaken
+    │                         TooManyRefunds  IdempotencyMismatch  MerchantOrderNoTaken
     ├── BadNotify             MalformedNotify  SignatureMismatch  MerchantMismatch        the peer's fault
     │                         SignatureProbe  StaleNotify  UnknownSerial  SealBroken
     ├── WeChatError           WeChatUnavailable (retry)  WeChatRefused  StaleToken        our call failed
@@ -158,6 +158,21 @@ class RefundTooLarge(OrderError):
 
     def __str__(self) -> str:
         return f"{self.out_trade_no}: {self.asked} fen asked back, {self.left} left"
+
+
+class TooManyRefunds(OrderError):
+    """This payment can go back in no more parts; all that is left of it (fen) still can, in one."""
+
+    field: ClassVar[str] = "amount"
+
+    def __init__(self, out_trade_no: str, limit: int, left: int) -> None:
+        super().__init__(out_trade_no, limit, left)
+        self.out_trade_no = out_trade_no
+        self.limit = limit
+        self.left = left
+
+    def __str__(self) -> str:
+        return f"{self.out_trade_no}: goes back in {self.limit} parts at most, the last one of all {self.left} fen left"
 
 
 class IdempotencyMismatch(OrderError):

@@ -20,7 +20,9 @@ from server.domain.events import (
 )
 from server.domain.merchant_events import ORDER_REFUNDED, REFUND_ABNORMAL, REFUND_SUCCESS, with_merchant_event
 from server.domain.money import Fen
-from server.errors import RefundTooLarge, UnknownAttempt
+from server.errors import RefundTooLarge, TooManyRefunds, UnknownAttempt
+
+MOST_PARTS: Final = 50  # Source: WeChat Pay API v2, "refund".
 
 
 def ask_refund(order: Order, event: RefundRequested, now_ms: int) -> Order:
@@ -37,6 +39,8 @@ def ask_refund(order: Order, event: RefundRequested, now_ms: int) -> Order:
         amount = Fen(min(asked, payment.left))
         asked -= amount
         if amount:
+            if len(payment.refunds) >= MOST_PARTS - 1 and amount < payment.left:
+                raise TooManyRefunds(payment.out_trade_no, MOST_PARTS, payment.left)  # or the rest could never follow
             order = owe_refund(order, payment, amount, RefundReason.ASKED, now_ms, asked_by=event.asked_by)
     return order
 

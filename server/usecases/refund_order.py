@@ -26,7 +26,7 @@ async def refund_own_order(
 
     Raises:
         OrderNotFound: There is none, or this person did not place it.
-        IllegalTransition, UnknownAttempt, RefundTooLarge, IdempotencyMismatch: As `refund_order`.
+        IllegalTransition, UnknownAttempt, RefundTooLarge, TooManyRefunds, IdempotencyMismatch: As `refund_order`.
     """
     order = await store.get(order_id)
     if order.initiator.openid != openid:
@@ -54,6 +54,7 @@ async def refund_order(
         OrderNotFound: There is none.
         IllegalTransition: It is not paid.
         UnknownAttempt, RefundTooLarge: There is no such payment, or not so much of it.
+        TooManyRefunds: It can go back in no more parts.
         IdempotencyMismatch: The key was used with another body, or for another order.
     """
     if asked.out_trade_no is not None and order_id_of(asked.out_trade_no) != order_id:

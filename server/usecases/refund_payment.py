@@ -15,7 +15,6 @@ from server.usecases.effect_means import Means, Outcome, alarm, postponed
 
 # Source: WeChat Pay API v2, "refund".
 LONGEST_AGO_MS: Final = 365 * 86_400_000
-MOST_PARTS: Final = 50
 BETWEEN_PARTS_MS: Final = 60_000
 
 # These answers never change. The money has to go back by other means, or somebody has to correct what we say.
@@ -26,8 +25,8 @@ async def refund_payment(order: Order, effect: Effect, means: Means) -> Outcome:
     """Hand the refund to WeChat once its rules allow it; accepted is not yet paid."""
     payment, refund = find_refund(order, effect.about)
     now_ms = means.clock.now_ms()
-    if refusal := _beyond_limits(payment, refund, now_ms):
-        return _given_up(order, effect, refusal)
+    if now_ms - (payment.paid_at_ms or 0) > LONGEST_AGO_MS:
+        return _given_up(order, effect, "TRADE_OVERDUE")
     if (not_before_ms := _next_part_ms(payment, refund, now_ms)) > now_ms:
         return (EffectPostponed(key=effect.key, due_at_ms=not_before_ms, reason="one_a_minute"),)
     try:
@@ -79,12 +78,6 @@ def _given_up(order: Order, effect: Effect, reason: str) -> Outcome:
     alarm("refund_given_up", order, effect, reason)
     abnormal = RefundProgressed(out_refund_no=effect.about, state=RefundState.ABNORMAL)
     return (abnormal, EffectParked(f"{EffectKind.QUERY_REFUND}:{effect.about}", reason))
-
-
-def _beyond_limits(payment: Payment, refund: Refund, now_ms: int) -> str:
-    if now_ms - (payment.paid_at_ms or 0) > LONGEST_AGO_MS:
-        return "TRADE_OVERDUE"
-    return "TOO_MANY_PARTS" if payment.refunds.index(refund) >= MOST_PARTS else ""
 
 
 def _next_part_ms(payment: Payment, refund: Refund, now_ms: int) -> int:

@@ -5,7 +5,8 @@ import pytest
 from server.domain.document import Order, OrderState, balance
 from server.domain.effects import REFUND_QUERY_GAPS_S, Effect, EffectKind
 from server.domain.events import EffectParked, RefundReason, RefundReported, RefundState, TradeState
-from server.errors import IllegalTransition, RefundTooLarge, UnknownAttempt
+from server.domain.refunds import MOST_PARTS
+from server.errors import IllegalTransition, RefundTooLarge, TooManyRefunds, UnknownAttempt
 from tests.builders import NOW_MS, after, an_order, attempt_no, paid, refund_asked, refund_is, refund_no, started
 
 
@@ -68,6 +69,16 @@ class TestAsking:
             after(order, refund_asked(number, amount))
         assert (refusal.value.asked, refusal.value.left) == (amount, 70)
         assert refusal.value.out_trade_no == (attempt_no(1) if number else order.order_id)
+
+    def test_the_last_part_wechat_takes_has_to_be_all_that_is_left(self) -> None:
+        """A 51st part was promised, and could never go back."""
+        order = after(a_paid_order(100), *[refund_asked(1, 1)] * (MOST_PARTS - 1))
+
+        with pytest.raises(TooManyRefunds) as refusal:
+            after(order, refund_asked(1, 50))
+        assert (refusal.value.limit, refusal.value.left) == (50, 51)
+        whole = after(order, refund_asked(1))
+        assert (len(refunds_of(whole)), balance(whole).kept) == (MOST_PARTS, 0)
 
     def test_asking_for_nothing_changes_nothing(self) -> None:
         order = a_paid_order(100)

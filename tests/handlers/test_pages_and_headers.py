@@ -253,6 +253,7 @@ class TestWords:
             errors.PayerMismatch("n"),
             errors.TransactionMismatch("n", "t"),
             errors.RefundTooLarge("n", 2, 1),
+            errors.TooManyRefunds("n", 50, 1),
             errors.IdempotencyMismatch(),
             errors.MalformedNotify("r"),
             errors.SignatureProbe(),

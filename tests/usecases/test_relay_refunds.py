@@ -134,24 +134,6 @@ async def test_parts_of_one_payment_go_back_a_minute_apart_in_their_order(rig: R
     assert len(await rig.calls("refund")) == 3
 
 
-async def test_the_51st_part_is_left_to_a_person(rig: RelayRig) -> None:
-    async with rig.relay():
-        order_id = await rig.paid_order()
-    order = await rig.store.get(order_id)
-    for _ in range(51):
-        order = await rig.happen(order_id, RefundRequested(amount=Fen(1)))
-    for refund in order.payments[0].refunds[:50]:
-        done = RefundProgressed(out_refund_no=refund.out_refund_no, state=RefundState.SUCCESS, refund_id="5")
-        await rig.happen(order_id, done)
-
-    async with rig.relay():
-        await rig.advance(61)
-        order = await rig.until(order_id, lambda order: refund_states(order)[50] is RefundState.ABNORMAL)
-
-    assert effect_of(order, EffectKind.QUERY_REFUND).reason == "TOO_MANY_PARTS"
-    assert await rig.calls("refund") == []
-
-
 async def test_a_refund_wechat_has_lost_is_asked_for_again_under_the_same_number(rig: RelayRig) -> None:
     async with rig.relay():
         order_id = await rig.paid_order()
