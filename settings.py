@@ -17,7 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.domain.merchant_key import MerchantKey, read_key
-from server.errors import ConfigError
+from server.errors import BadSettings
 from server.webhooks.signature import read_secret
 from server.wechat.official_message import FACTS
 
@@ -455,13 +455,13 @@ def load_settings(**overrides: Any) -> Settings:
     Read the environment and `.env`.
 
     Raises:
-        ConfigError: Something is missing or wrong; the sentence names every such setting and never a value.
+        BadSettings: Something is missing or wrong; its lines name every such setting and never a value.
     """
     try:
         return Settings(**overrides)
     except ValidationError as invalid:
-        lines = [_line(error["loc"], error["msg"], error["type"]) for error in invalid.errors(include_input=False)]
-        raise ConfigError("; ".join(lines)) from None
+        errors = invalid.errors(include_input=False)
+        raise BadSettings(tuple(_line(error["loc"], error["msg"], error["type"]) for error in errors)) from None
 
 
 def session_secret_of(data_dir: Path) -> SecretStr:

@@ -13,7 +13,7 @@ Every error daifu raises on purpose.
     ├── DeliveryNotFound      the log of webhooks has no such delivery
     ├── LoginError            LoginRefused                                                the login has to be done again
     ├── StoreError            StoreUnavailable (retry)  DuplicateOrder  StoreCorrupt  NotifyNotFound
-    └── ConfigError           at start-up only
+    └── ConfigError           BadSettings                                                 at start-up only
 
 An error carries its facts as attributes and writes its sentence in `__str__`; no fact is ever a key or a whole openid.
 HTTP statuses and the words people read belong to `handlers/`.
@@ -419,3 +419,14 @@ class NotifyNotFound(StoreError):
 
 class ConfigError(PayError):
     """daifu refuses to start; the sentence names the setting or file and what to do, never a value."""
+
+
+class BadSettings(ConfigError):
+    """Settings are missing or wrong; each of `lines` names one and says why, and none says a value."""
+
+    def __init__(self, lines: tuple[str, ...]) -> None:
+        super().__init__(lines)
+        self.lines = lines
+
+    def __str__(self) -> str:
+        return "; ".join(self.lines)

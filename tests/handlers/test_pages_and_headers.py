@@ -274,7 +274,7 @@ class TestWords:
             errors.StoreUnavailable("r"),
             errors.DuplicateOrder("o"),
             errors.StoreCorrupt("w"),
-            errors.ConfigError("c"),
+            errors.BadSettings(("c",)),
             RuntimeError("a bug"),
         ]
         kinds = {kind for kind in vars(errors).values() if isinstance(kind, type)}
