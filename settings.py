@@ -120,6 +120,9 @@ class Settings(BaseSettings):
         ("thing1=title", "thing2=payer", "amount3=amount", "time4=paid_at"),
         description="What each field of that template says: `title`, `payer`, `amount`, `progress` or `paid_at`.",
     )
+    wechat_verify_files: Words = Field(
+        (), description="Files by which WeChat sees that the domain is ours, `MP_verify_….txt`; served at `/`."
+    )
     wechat_official_url: str = Field("", description="Host of the official-account API; default WeChat's own.")
     wechat_authorize_url: str = Field("", description="Host of WeChat's login page; default WeChat's own.")
     wechat_timeout_s: float = Field(5.0, gt=0, le=30, description="Longest wait for one call to WeChat, in seconds.")
@@ -173,6 +176,7 @@ class Settings(BaseSettings):
         "merchant_api_keys",
         "webhook_url",
         "webhook_secrets",
+        "wechat_verify_files",
         mode="before",
     )
     @classmethod
@@ -276,6 +280,15 @@ class Settings(BaseSettings):
     def _check_file(cls, value: str) -> str:
         if value:
             _check_readable(value)
+        return value
+
+    @field_validator("wechat_verify_files")
+    @classmethod
+    def _check_verify_files(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for file in value:
+            if not re.fullmatch(r"[0-9A-Za-z_]{1,64}\.txt", Path(file).name):
+                raise ValueError("name the files as WeChat gave them, MP_verify_….txt")
+            _check_readable(file)
         return value
 
     @field_validator("wechat_mch_serial")

@@ -34,6 +34,7 @@ from handlers.pages import (
 from handlers.payments import CancelHandler, ConfirmHandler, PaymentCodeHandler, PaymentsHandler
 from handlers.refunds import RefundHandler
 from handlers.stats import StatsHandler, StatsTableHandler
+from handlers.verification import VerificationHandler
 from handlers.watch import WatchHandler
 from handlers.watching import Desk
 from handlers.web import InFlight, Readiness, Web
@@ -135,6 +136,7 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
                 AssetHandler,
                 {"path": str(STATIC)},
             ),
+            (r"/([0-9A-Za-z_]{1,64}\.txt)", VerificationHandler, given),
             (r"/(?:api|merchant|ws|wechat|static)/.*", NotFoundHandler, given),
         ],
         default_handler_class=NotFoundPageHandler,

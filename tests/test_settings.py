@@ -288,3 +288,10 @@ class TestMerchantKeys:
         line = f"shop:orders:read:{'a' * 64}"
         with pytest.raises(ConfigError, match="MERCHANT_API_KEYS"):
             load_settings(_env_file=None, merchant_api_keys=f"{line},{line}")
+
+
+def test_a_verification_file_has_the_name_wechat_gave_it(tmp_path: Path) -> None:
+    (tmp_path / "MP_verify_a b.txt").touch()
+
+    with pytest.raises(ConfigError, match="WECHAT_VERIFY_FILES: name the files as WeChat gave them"):
+        load_settings(_env_file=None, wechat_verify_files=str(tmp_path / "MP_verify_a b.txt"))
