@@ -8,6 +8,7 @@ The one command.
     python run.py notifies    list, look at and replay what WeChat posted
     python run.py reconcile   compare a day with WeChat's bill, and cure what can be cured
     python run.py stats       funnel, success rate P, fission coefficient K and payments by day, as tables
+    python run.py doctor      examine settings, keys, WeChat's side and the stores, and say what to do
     python run.py migrate-store   copy the orders from SQLite to MongoDB
     python run.py merchant-key new   make a key of the merchant API
     python run.py webhooks list      what the merchant's endpoints were told; `webhooks resend ID` tells it again
@@ -37,6 +38,7 @@ class _Commands(click.Group):
         "orders": "operator_commands.orders",
         "notifies": "operator_commands.notifies",
         "reconcile": "operator_commands.reconcile",
+        "doctor": "operator_commands.doctor",
         "stats": "operator_commands.stats",
         "webhooks": "operator_commands.webhooks",
     }

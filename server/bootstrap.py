@@ -191,18 +191,9 @@ async def build(settings: Settings) -> Services:
     """
     await anyio.lowlevel.checkpoint()  # loads what httpx waits with; the first friend to pay should not
     clock = SystemClock()
-    merchant = Merchant(
-        appid=settings.wechat_appid,
-        mch_id=settings.wechat_mchid,
-        miniprogram_appid=settings.wechat_miniprogram_appid,
-        open_appid=settings.wechat_open_appid,
-        api_keys=tuple(key.get_secret_value() for key in settings.wechat_api_keys),
-        sign_type=SignType(settings.wechat_sign_type),
-        notify_url=settings.origin + NOTIFY_PATH,
-        refund_notify_url=settings.origin + REFUND_NOTIFY_PATH,
-    )
+    merchant = merchant_of(settings)
     # Before the stores: they refuse files they cannot use, and then nothing is open yet.
-    v3 = _v3_client(settings, clock) if settings.speaks_v3 else None
+    v3 = v3_client_of(settings, clock) if settings.speaks_v3 else None
     clients: dict[PayApi, PayGateway] = {} if v3 is None else {PayApi.V3: v3}
     if merchant.api_keys:
         clients[PayApi.V2] = WeChatPayClient(
@@ -243,8 +234,8 @@ async def build(settings: Settings) -> Services:
             authorize_base_url=settings.authorize_url,
             total_s=settings.wechat_timeout_s,
         ),
-        official=OfficialAccount(settings.wechat_appid, _official_client(settings), cache=cache, clock=clock),
-        miniprogram=_miniprogram_client(settings),
+        official=OfficialAccount(settings.wechat_appid, official_client_of(settings), cache=cache, clock=clock),
+        miniprogram=miniprogram_client_of(settings),
         presence=CachedPresence(cache),
         clock=clock,
         bell=bell,
@@ -253,7 +244,22 @@ async def build(settings: Settings) -> Services:
     )
 
 
-def _official_client(settings: Settings) -> OfficialClient:
+def merchant_of(settings: Settings) -> Merchant:
+    """Return who we are to API v2."""
+    return Merchant(
+        appid=settings.wechat_appid,
+        mch_id=settings.wechat_mchid,
+        miniprogram_appid=settings.wechat_miniprogram_appid,
+        open_appid=settings.wechat_open_appid,
+        api_keys=tuple(key.get_secret_value() for key in settings.wechat_api_keys),
+        sign_type=SignType(settings.wechat_sign_type),
+        notify_url=settings.origin + NOTIFY_PATH,
+        refund_notify_url=settings.origin + REFUND_NOTIFY_PATH,
+    )
+
+
+def official_client_of(settings: Settings) -> OfficialClient:
+    """Return the client of the official account."""
     fields = dict(field.split("=") for field in settings.wechat_template_fields)
     return OfficialClient(
         settings.wechat_appid,
@@ -264,7 +270,8 @@ def _official_client(settings: Settings) -> OfficialClient:
     )
 
 
-def _miniprogram_client(settings: Settings) -> MiniProgramClient | None:
+def miniprogram_client_of(settings: Settings) -> MiniProgramClient | None:
+    """Return the client of the mini-program, if there is one."""
     secret = settings.wechat_miniprogram_secret.get_secret_value()
     if not secret:
         return None
@@ -279,7 +286,13 @@ def _certificate(settings: Settings) -> Certificate | None:
     return Certificate(Path(settings.wechat_mch_cert_file), Path(settings.wechat_mch_private_key_file))
 
 
-def _v3_client(settings: Settings, clock: Clock) -> WeChatPayV3Client:
+def v3_client_of(settings: Settings, clock: Clock) -> WeChatPayV3Client:
+    """
+    Return the client of API v3, which fetches nothing yet.
+
+    Raises:
+        ConfigError: One of the key files is not usable, or does not belong to the others.
+    """
     merchant = V3Merchant(
         appid=settings.wechat_appid,
         mch_id=settings.wechat_mchid,

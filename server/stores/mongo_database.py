@@ -66,8 +66,8 @@ INDEXES: Final[Mapping[str, Sequence[IndexModel]]] = {
 
 DUPLICATE_KEY: Final = 11000
 
-_BULK_WRITE_SINCE: Final = 25  # maxWireVersion of MongoDB 8.0, whose bulk command tells each write's outcome
-_FORBIDDEN: Final = frozenset({13, 18, 8000})  # Unauthorized, AuthenticationFailed, and Atlas' own word for both
+BULK_WRITE_SINCE: Final = 25  # maxWireVersion of MongoDB 8.0, whose bulk command tells each write's outcome
+FORBIDDEN: Final = frozenset({13, 18, 8000})  # Unauthorized, AuthenticationFailed, and Atlas' own word for both
 _INDEX_CONFLICT: Final = frozenset({67, 85, 86})  # CannotCreateIndex, IndexOptionsConflict, IndexKeySpecsConflict
 
 
@@ -135,7 +135,7 @@ async def prepare(database: Database) -> bool:
             await asyncio.gather(*(database[name].create_indexes(list(indexes)) for name, indexes in INDEXES.items()))
     except StoreUnavailable as error:
         raise _refusal(database.name, error.__cause__) or error from error.__cause__
-    return bool(hello.get("maxWireVersion", 0) >= _BULK_WRITE_SINCE)
+    return bool(hello.get("maxWireVersion", 0) >= BULK_WRITE_SINCE)
 
 
 async def delete_some(collection: Collection, wanted: Document, limit: int) -> int:
@@ -176,7 +176,7 @@ def _refusal(database: str, error: BaseException | None) -> ConfigError | None:
     """Say what a person has to put right, if that is what it takes."""
     if not isinstance(error, OperationFailure):
         return None
-    if error.code in _FORBIDDEN:
+    if error.code in FORBIDDEN:
         return ConfigError(f"MONGODB_URL: this user may not use the database {database}: grant him readWrite on it")
     if error.code in _INDEX_CONFLICT:
         indexes = [index for each in INDEXES.values() for index in each]

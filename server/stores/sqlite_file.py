@@ -13,7 +13,7 @@ import sqlite3
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal
 from urllib.parse import quote
 
 from server.errors import ConfigError
@@ -106,6 +106,29 @@ def open_beside(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def check_file(path: Path) -> None:
+    """
+    Return if a start would take the database at `path`, or make one there. Looks only, beside whoever has it open.
+
+    Raises:
+        ConfigError: It would be refused; one sentence names the file and what to do.
+    """
+    path = path.absolute()
+    try:
+        if not path.exists():
+            _refuse_if_lost(path)
+            return
+        _check_owner(path)
+        _check_header(path)
+        with closing(_connect(path, mode="ro")) as connection:
+            _check_identity(path, connection)
+            _check_content(path, connection)
+    except OSError as error:
+        raise ConfigError(f"{error.filename or path}: {error.strerror}") from error
+    except sqlite3.Error as error:
+        raise _refusal(path, error) from error
+
+
 def _make_directory(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
@@ -165,10 +188,10 @@ def _migrate(connection: sqlite3.Connection) -> None:
         connection.executescript(script)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    """`mode=rw`: a file that vanished meanwhile is an error, not a new database."""
+def _connect(path: Path, *, mode: Literal["ro", "rw"] = "rw") -> sqlite3.Connection:
+    """In both modes a file that vanished meanwhile is an error, not a new database."""
     return sqlite3.connect(
-        f"file:{quote(str(path))}?mode=rw",
+        f"file:{quote(str(path))}?mode={mode}",
         uri=True,
         timeout=BUSY_TIMEOUT_S,
         isolation_level=None,

@@ -116,6 +116,15 @@ class WeChatPayV3Client:
         sign = app_params if payment.trade_type is TradeType.APP else jsapi_params
         return {**sign(appid, prepaid.prepay_id, self.merchant, now_s=now_s, nonce=nonce)}
 
+    async def ask(self, call: Call) -> Answer:
+        """
+        Return what WeChat answers, as it came: nothing of it is verified, and its status may be any.
+
+        Raises:
+            WeChatUnavailable: No answer.
+        """
+        return await self._ask(call, self._line)
+
     async def aclose(self) -> None:
         await self.keys.aclose()
         await self._line.aclose()

@@ -135,7 +135,7 @@ class TestOneRequestForMany:
         self, url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # MongoDB 7 answers a bulk with a total, and a total does not say who lost.
-        monkeypatch.setattr("server.stores.mongo_database._BULK_WRITE_SINCE", 10**6)
+        monkeypatch.setattr("server.stores.mongo_database.BULK_WRITE_SINCE", 10**6)
         async with aclosing(MongoStore(partial(connect, url, listeners=[spy := Spy()]))) as store:
             for number in range(3):
                 await store.insert(an_order(number))
