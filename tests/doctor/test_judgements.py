@@ -1,8 +1,13 @@
 """What the doctor says of settings for WeChat itself, of a MongoDB and of a Redis, without asking any of them."""
 
+import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application
 
 from server.doctor.configuration import check_configuration
 from server.doctor.finding import Finding
@@ -13,6 +18,7 @@ from server.doctor.mongo import check_mongo, judge_indexes, judge_server
 from server.doctor.redis import check_redis, judge_info
 from settings import Settings, load_settings
 from tests.redis_server import RedisServer
+from tests.wechat.authority import Authority
 
 SOUND: dict[str, Any] = {
     "_env_file": None,
@@ -146,3 +152,18 @@ async def test_a_public_address_that_leads_nowhere_is_wrong_where_wechat_is_real
     settings = live(public_url="https://127.0.0.1:9")
 
     assert codes(await check_front_door(settings)) == {"front_door_shut"}
+
+
+async def test_a_public_address_with_a_certificate_nobody_trusts_is_named(tmp_path: Path) -> None:
+    cert_file, key_file = Authority(tmp_path).issue("daifu")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert_file, key_file)
+    server = HTTPServer(Application(), ssl_options=context)
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+
+    found = await check_front_door(live(public_url=f"https://127.0.0.1:{sockets[0].getsockname()[1]}"))
+    server.stop()
+    await server.close_all_connections()
+
+    assert codes(found) == {"front_door_tls"}

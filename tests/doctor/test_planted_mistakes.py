@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
-from tornado.web import Application, RedirectHandler
+from tornado.web import Application, RequestHandler
 
 from operator_commands.doctor import told
 from operator_commands.doctor_words_en import WORDS as WORDS_EN
@@ -204,10 +204,16 @@ async def test_a_planted_mistake_is_named_and_no_other(mistake: str, installatio
     assert all(told(each, words) for each in found for words in (WORDS_EN, WORDS_ZH))
 
 
+class Elsewhere(RequestHandler):
+    """A proxy that sends everybody to another name."""
+
+    def post(self) -> None:
+        self.redirect("https://pay.example.com/")
+
+
 async def test_a_public_address_that_redirects_is_named(installation: Installation) -> None:
     sockets = bind_sockets(0, "127.0.0.1")
-    elsewhere = RedirectHandler, {"url": "https://pay.example.com/"}
-    server = HTTPServer(Application([(r"/.*", *elsewhere)], log_function=lambda handler: None))
+    server = HTTPServer(Application([(r"/.*", Elsewhere)]))
     server.add_sockets(sockets)
     installation.settings["public_url"] = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
 
@@ -215,7 +221,7 @@ async def test_a_public_address_that_redirects_is_named(installation: Installati
     server.stop()
     await server.close_all_connections()
 
-    assert problems & {"notify_redirected", "notify_not_ours"}
+    assert problems == {"notify_redirected"}
 
 
 async def test_api_v3_alone_proves_the_appid_by_an_order_that_is_closed_at_once(installation: Installation) -> None:
@@ -244,3 +250,13 @@ async def test_a_probe_of_wechats_is_no_problem(installation: Installation) -> N
     installation.settings["wechat_api"] = "v3"
 
     assert await installation.problems() == set()
+
+
+async def test_whether_a_template_is_right_stays_open_where_wechat_names_the_receiver_first(
+    installation: Installation,
+) -> None:
+    installation.settings["wechat_template_id"] = "a-template"
+
+    found = {each.code: each.level for each in await installation.findings()}
+
+    assert found["template_unproved"] is Level.BY_HAND
