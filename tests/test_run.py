@@ -47,7 +47,7 @@ async def test_help_names_the_commands() -> None:
     code, printed = await run("--help")
 
     assert code == 0
-    for command in ("serve", "sandbox", "demo", "orders", "notifies", "reconcile"):
+    for command in ("serve", "sandbox", "demo", "doctor", "orders", "notifies", "reconcile"):
         assert re.search(rf"^  {command} ", printed, re.MULTILINE)
 
 
