@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from server.domain.events import TradeType
 from server.domain.merchant_key import MerchantKey, read_key
 from server.errors import BadSettings
 from server.webhooks.signature import read_secret
@@ -79,6 +80,11 @@ class Settings(BaseSettings):
     rate_payments_per_min: int = Field(
         120, ge=0, description="Payments one person may start, confirm or refund a minute; 0 for no limit."
     )
+    rate_guest_payments_per_min: int = Field(
+        300,
+        ge=0,
+        description="Payments guests outside WeChat may start or confirm from one address a minute; 0 for no limit.",
+    )
     rate_logins_per_min: int = Field(
         1_200, ge=0, description="Logins from one address a minute, many phones share one; 0 for no limit."
     )
@@ -93,6 +99,10 @@ class Settings(BaseSettings):
     wechat_open_appid: str = Field("", description="The app's appid at the open platform; without it no app can pay.")
     wechat_mchid: str = Field("", description="The merchant number. Without it the simulated WeChat is used.")
     wechat_api_keys: Secrets = Field((), description="API v2 keys, 32 characters each.")
+    wechat_trade_types: Words = Field(
+        tuple(TradeType),
+        description="How friends may pay: what the contract with WeChat covers and an appid is there for.",
+    )
     wechat_sign_type: Literal["HMAC-SHA256", "MD5"] = Field(
         "HMAC-SHA256", description="Signature algorithm of API v2, for what is sent and for what is believed."
     )
@@ -173,6 +183,7 @@ class Settings(BaseSettings):
         "wechat_api_v3_keys",
         "wechat_public_keys",
         "wechat_template_fields",
+        "wechat_trade_types",
         "merchant_api_keys",
         "webhook_url",
         "webhook_secrets",
@@ -192,6 +203,13 @@ class Settings(BaseSettings):
     @classmethod
     def _check_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_origin(url) for url in value)
+
+    @field_validator("wechat_trade_types")
+    @classmethod
+    def _check_trade_types(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or not set(value) <= set(TradeType):
+            raise ValueError(f"write some of {', '.join(TradeType)}, separated by commas")
+        return value
 
     @field_validator("wechat_template_fields")
     @classmethod
@@ -425,6 +443,11 @@ class Settings(BaseSettings):
     def is_alone(self) -> bool:
         """Can no other process write what this one reads, or hear what it says? That takes MongoDB and Redis."""
         return not (self.mongodb_url.get_secret_value() and self.redis_url.get_secret_value())
+
+    @property
+    def trade_types(self) -> frozenset[TradeType]:
+        """How friends may pay, as far as there is an appid for it."""
+        return frozenset(map(TradeType, self.wechat_trade_types))
 
     @property
     def needs_simulator(self) -> bool:

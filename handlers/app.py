@@ -29,10 +29,11 @@ from handlers.pages import (
     HomeHandler,
     NotFoundPageHandler,
     OrderPageHandler,
-    PayPageHandler,
 )
+from handlers.pay_page import PayPageHandler
 from handlers.payments import CancelHandler, ConfirmHandler, PaymentCodeHandler, PaymentsHandler
 from handlers.refunds import RefundHandler
+from handlers.scenes import ScenesHandler
 from handlers.stats import StatsHandler, StatsTableHandler
 from handlers.verification import VerificationHandler
 from handlers.watch import WatchHandler
@@ -99,6 +100,7 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
             (r"/api/me", MeHandler, given),
             (r"/api/token", TokenHandler, given),
             (r"/api/jssdk", JssdkHandler, given),
+            (r"/api/scenes", ScenesHandler, given),
             (r"/api/orders", OrdersHandler, given),
             (order, OrderHandler, given),
             (order + r"/events", EventsHandler, given),

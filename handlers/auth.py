@@ -4,12 +4,16 @@ Who is asking: sessions of browsers, bearer tokens of apps and servers.
 Both are the same signed value, under two names, so that one can never pass for the other. A browser may hold several
 sessions at once, one per person (that is how one browser plays initiator and friend against the simulator): each has a
 cookie of its own, named by its `slot`, and a page says with `X-Daifu-Viewer` or `?viewer=` which one it speaks for.
+
+A browser outside WeChat cannot log in. Its viewer is a guest: a random name in a cookie of its own, which proves that
+two requests come from one browser and nothing else.
 """
 
 import hashlib
 import hmac
 import zlib
 from collections.abc import Callable, Sequence
+from secrets import token_urlsafe
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -18,10 +22,12 @@ from pydantic import SecretStr
 from tornado.httputil import HTTPServerRequest
 from tornado.web import create_signed_value, decode_signed_value
 
-from server.domain.events import Person
+from server.domain.events import GUEST, Person
 
 COOKIE: Final = "daifu_session"
 BEARER: Final = "daifu_bearer"
+GUEST_COOKIE: Final = "daifu_guest"
+GUEST_SLOT: Final = "guest"
 WATCH: Final = "daifu_watch"
 WATCH_TTL_S: Final = 600
 LOGIN: Final = "daifu_login"
@@ -89,9 +95,31 @@ class Sessions:
         if authorization is not None:
             scheme, _, value = authorization.partition(" ")
             return self._open(BEARER, value.strip()) if scheme.lower() == "bearer" else None
-        slot = request.headers.get("X-Daifu-Viewer") or _last(request.query_arguments.get("viewer"))
-        cookie = request.cookies.get(self.cookie_name(slot))
+        cookie = request.cookies.get(self.cookie_name(_slot_of(request)))
         return self._open(COOKIE, cookie.value) if cookie is not None else None
+
+    def visitor_of(self, request: HTTPServerRequest) -> Session | None:
+        """Return who sent this request, be it a guest: one who may look at orders and pay by a code or a link."""
+        if "Authorization" not in request.headers and _slot_of(request) == GUEST_SLOT:
+            return self.guest_of(request)
+        return self.of(request)
+
+    @property
+    def guest_cookie_name(self) -> str:
+        return self._prefix + GUEST_COOKIE
+
+    def guest_of(self, request: HTTPServerRequest) -> Session | None:
+        """Return the guest this browser is, whoever the request speaks for; None if it has not been one yet."""
+        cookie = request.cookies.get(self.guest_cookie_name)
+        return self._open(GUEST_COOKIE, cookie.value) if cookie is not None else None
+
+    def new_guest(self) -> Session:
+        """Return a guest nobody has been before."""
+        return Session(Person(GUEST + token_urlsafe(16), ""))
+
+    def guest_cookie(self, guest: Session) -> str:
+        """Return the cookie's value for this guest."""
+        return self._sign(GUEST_COOKIE, msgspec.json.encode(guest).decode())
 
     def watch_token(self, session: Session, order_id: str) -> str:
         """Return a bearer token that is good for watching this one order, for `WATCH_TTL_S`."""
@@ -99,8 +127,8 @@ class Sessions:
         return self._sign(WATCH, msgspec.json.encode(ticket).decode())
 
     def watcher_of(self, request: HTTPServerRequest, order_id: str) -> WatchTicket | None:
-        """Return who may watch this order with this request: somebody with a session, or with a token for it."""
-        session = self.of(request)
+        """Return who may watch this order with this request: a visitor, or somebody with a token for it."""
+        session = self.visitor_of(request)
         if session is not None:
             return WatchTicket(session.person, order_id, int(self._now_s()) + self.ttl_s)
         _, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -162,6 +190,10 @@ class Sessions:
             self._keys, name, value, max_age_days=ttl_s / 86400, clock=self._now_s, min_version=2
         )
         return data.decode() if data is not None else None
+
+
+def _slot_of(request: HTTPServerRequest) -> str:
+    return request.headers.get("X-Daifu-Viewer") or _last(request.query_arguments.get("viewer"))
 
 
 def _last(values: list[bytes] | None) -> str:

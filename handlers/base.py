@@ -96,6 +96,18 @@ class BaseHandler(RequestHandler):
             raise ApiError(401, "not_logged_in")
         return session
 
+    def visitor(self) -> Session:
+        """
+        Return who asks, be it a guest.
+
+        Raises:
+            ApiError: 401, nobody we know.
+        """
+        visitor = self.sessions.visitor_of(self.request)
+        if visitor is None:
+            raise ApiError(401, "not_logged_in")
+        return visitor
+
     def guard_write(self) -> None:
         """
         Let only our own pages (or a bearer, who is no browser) change anything.

@@ -17,7 +17,7 @@ from settings import Settings
 
 WINDOW_S: Final = 60
 
-Kind = Literal["orders", "payments", "logins", "merchant"]
+Kind = Literal["orders", "payments", "guest_payments", "logins", "merchant"]
 
 
 class Limits:
@@ -29,6 +29,7 @@ class Limits:
         self._per_min: Mapping[Kind, int] = {
             "orders": settings.rate_orders_per_min,
             "payments": settings.rate_payments_per_min,
+            "guest_payments": settings.rate_guest_payments_per_min,
             "logins": settings.rate_logins_per_min,
             "merchant": settings.rate_merchant_per_min,
         }

@@ -127,7 +127,7 @@ class ShareCodeHandler(BaseHandler):
     """/api/orders/<id>/qr.svg: the share link as a QR code."""
 
     async def get(self, order_id: str) -> None:
-        self.session()
+        self.visitor()
         link = f"{self.services.settings.origin}/pay/{checked_order_id(order_id)}"
         self.set_header("Content-Type", QR_TYPES["svg"])
         self.set_header("Cache-Control", "private, max-age=86400")

@@ -9,7 +9,6 @@ from handlers.auth import Session
 from handlers.base import BaseHandler, checked_order_id, login_path
 from handlers.problems import ApiError
 from handlers.texts import text
-from server.domain.day_stats import TraceKind
 
 STATIC: Final = Path(__file__).resolve().parent.parent / "static"
 PAGES: Final = STATIC / "pages"
@@ -126,19 +125,6 @@ class OrderPageHandler(PageHandler):
             return
         order = await self.services.store.get(checked_order_id(order_id))
         self.show("order.html", order_id=order.order_id)
-
-
-class PayPageHandler(PageHandler):
-    """/pay/<id>: the friend's page. WeChat adds `from=…` to a link that is passed on; it is kept out of the way."""
-
-    async def get(self, order_id: str) -> None:
-        session = self.session_or_login()
-        if session is None:
-            return
-        order = await self.services.store.get(checked_order_id(order_id))
-        self.show("pay.html", order_id=order.order_id)
-        if self.request.method == "GET":  # a link preview asks with HEAD
-            self.services.traces.leave(order, TraceKind.OPENED, session.person.openid)
 
 
 class NotFoundPageHandler(PageHandler):

@@ -7,8 +7,9 @@ from msgspec import Struct
 from handlers.base import BaseHandler, checked_order_id
 from handlers.qr import QR_TYPES, qr_code
 from handlers.requests import Nothing, StartPayment, read_json
+from handlers.scenes import usable
 from server.domain.document import Order, Payment, find_attempt, order_id_of
-from server.domain.events import PayApi, PaymentStarted, TradeState
+from server.domain.events import PayApi, PaymentStarted, Person, TradeState
 from server.domain.money import Fen
 from server.domain.public_order import PublicOrder, public_order
 from server.errors import OrderNotFound
@@ -45,20 +46,36 @@ class Confirmed(Struct, frozen=True):
     trade_state: TradeState
 
 
-class PaymentsHandler(BaseHandler):
+class PaymentHandler(BaseHandler):
+    """A request about one's own payment, from somebody who logged in or from a guest."""
+
+    async def check_limit(self, payer: Person) -> None:
+        """
+        Count one more. A guest can be a new one each time, so his address counts.
+
+        Raises:
+            ApiError: 429.
+        """
+        if payer.is_guest:
+            await self.web.limits.check("guest_payments", self.client_ip)
+        else:
+            await self.web.limits.check("payments", payer.openid)
+
+
+class PaymentsHandler(PaymentHandler):
     """/api/orders/<id>/payments"""
 
     async def post(self, order_id: str) -> None:
         self.guard_write()
-        payer = self.session().person
+        payer = self.visitor().person
         asked = read_json(self.request.body, StartPayment)
-        await self.web.limits.check("payments", payer.openid)
+        await self.check_limit(payer)
         services = self.services
         started = await start_payment(
             checked_order_id(order_id),
             PaymentStarted(
                 payer=payer,
-                trade_type=asked.wanted(services.gateway.trade_types),
+                trade_type=asked.wanted(usable(services.gateway.trade_types, payer)),
                 client_ip=self.client_ip,
                 lease_ms=services.settings.pay_lease_s * 1000,
                 api=PayApi(services.settings.wechat_api),
@@ -80,24 +97,24 @@ class PaymentsHandler(BaseHandler):
         self.answer(Started(_own(started.payment), params, view), status=201)
 
 
-class ConfirmHandler(BaseHandler):
+class ConfirmHandler(PaymentHandler):
     """/api/orders/<id>/payments/<out_trade_no>/confirm: the page says "ok"; WeChat is asked."""
 
     async def post(self, order_id: str, out_trade_no: str) -> None:
         self.guard_write()
         read_json(self.request.body, Nothing)
-        openid = self.session().person.openid
-        await self.web.limits.check("payments", openid)
+        payer = self.visitor().person
+        await self.check_limit(payer)
         services = self.services
         order = await confirm_payment(
             _belonging(out_trade_no, order_id),
-            openid,
+            payer.openid,
             store=services.store,
             bus=services.bus,
             gateway=services.gateway,
             clock=services.clock,
         )
-        self.answer(_confirmed(order, out_trade_no, openid))
+        self.answer(_confirmed(order, out_trade_no, payer.openid))
 
 
 class CancelHandler(BaseHandler):
@@ -106,7 +123,7 @@ class CancelHandler(BaseHandler):
     async def post(self, order_id: str, out_trade_no: str) -> None:
         self.guard_write()
         read_json(self.request.body, Nothing)
-        openid = self.session().person.openid
+        openid = self.visitor().person.openid
         services = self.services
         order = await release_payment(
             _belonging(out_trade_no, order_id),
@@ -122,7 +139,7 @@ class PaymentCodeHandler(BaseHandler):
     """/api/orders/<id>/payments/<out_trade_no>/qr.svg and qr.png: a NATIVE attempt's code, to scan with WeChat."""
 
     async def get(self, order_id: str, out_trade_no: str, kind: str) -> None:
-        openid = self.session().person.openid
+        openid = self.visitor().person.openid
         services = self.services
         code = await code_of(
             _belonging(out_trade_no, order_id),

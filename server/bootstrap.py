@@ -225,7 +225,7 @@ async def build(settings: Settings) -> Services:
         cache=cache,
         hub=hub,
         bus=NotingBus(RingingBus(bus, bell, clock), changed_days),
-        gateway=PayRouter(clients),
+        gateway=PayRouter(clients, offered=settings.trade_types),
         v3=v3,
         login=WeChatLoginClient(
             appid=settings.wechat_appid,

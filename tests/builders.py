@@ -109,16 +109,18 @@ def paid(
     paid_at_ms: int = NOW_MS,
     evidence: Evidence = Evidence.NOTIFY,
     fee_type: str = "CNY",
+    payer: Person | None = None,
 ) -> PaymentConfirmed:
     """Return WeChat's word that this attempt is paid; each attempt has a `transaction_id` of its own by default."""
     return PaymentConfirmed(
         out_trade_no=attempt_no(number),
         transaction_id=transaction_id or f"42000{number:03d}",
         amount=Fen(amount),
-        openid=openid,
+        openid=openid or (payer.openid if payer else ""),
         paid_at_ms=paid_at_ms,
         evidence=evidence,
         fee_type=fee_type,
+        payer=payer,
     )
 
 

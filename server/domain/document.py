@@ -50,6 +50,7 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     One friend's attempt at one share.
 
+    `payer` is who pressed pay and, once paid, who paid; `begun_by` is who pressed, where that was somebody else.
     `share` is the share it is meant for and, once paid, the one it took; None when paid and it took none.
     The points are what it earned, as long as they are not taken back. Until `lease_until_ms` other friends are kept off
     that share. After `expires_at_ms` WeChat lets nobody pay it. Nobody is sent to the cashier again with one that
@@ -76,6 +77,11 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     refunds: tuple[Refund, ...] = ()
     initiator_points: int = 0
     payer_points: int = 0
+    begun_by: str = ""
+
+    def is_of(self, openid: str) -> bool:
+        """Did this person, or guest, begin it or pay it?"""
+        return openid in (self.payer.openid, self.begun_by)
 
     @property
     def is_paid(self) -> bool:

@@ -5,6 +5,7 @@ Past tense: an event is a fact that somebody observed, and `order.apply` says wh
 """
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -28,6 +29,15 @@ class TradeType(StrEnum):
         A code or a link is paid by whoever opens it first, and in an app he has another openid.
         """
         return self in (TradeType.JSAPI, TradeType.MINIPROGRAM)
+
+    @property
+    def changes_hands(self) -> bool:
+        """
+        May another friend pay what one has begun, under an openid by which we know him?
+
+        So a guest, of whom WeChat has told us nothing, can begin such an attempt.
+        """
+        return self in (TradeType.NATIVE, TradeType.MWEB)
 
 
 class PayApi(StrEnum):
@@ -71,9 +81,13 @@ class RefundReason(StrEnum):
     ASKED = "asked"  # by the initiator or the merchant
 
 
+# What a guest has in the place of an openid begins so; no openid has a colon in it.
+GUEST: Final = "guest:"
+
+
 class Person(Struct, frozen=True):
     """
-    A WeChat user as one official account knows him.
+    A WeChat user as one official account knows him, or a guest: somebody in another browser, who has no name.
 
     No page, frame or log shows `openid`. The session cookie holds it, signed.
     """
@@ -81,6 +95,10 @@ class Person(Struct, frozen=True):
     openid: str
     name: str
     avatar: str = ""
+
+    @property
+    def is_guest(self) -> bool:
+        return self.openid.startswith(GUEST)
 
 
 class PaymentStarted(Struct, frozen=True, kw_only=True):
@@ -112,7 +130,12 @@ class NumberRefused(Struct, frozen=True):
 
 
 class PaymentConfirmed(Struct, frozen=True, kw_only=True):
-    """WeChat says this attempt is paid. `openid` is empty where the source does not name the payer."""
+    """
+    WeChat says this attempt is paid. `openid` is empty where the source does not name the payer.
+
+    `trade_type` is WeChat's word, so a mini-program's is JSAPI. `payer` is who has this openid, where that was asked
+    and is known.
+    """
 
     out_trade_no: str
     transaction_id: str
@@ -121,6 +144,8 @@ class PaymentConfirmed(Struct, frozen=True, kw_only=True):
     paid_at_ms: int
     evidence: Evidence
     fee_type: str = "CNY"
+    trade_type: TradeType = TradeType.JSAPI
+    payer: Person | None = None
 
 
 class PaymentUnpaid(Struct, frozen=True):

@@ -44,6 +44,7 @@ from server.domain.events import (
     PaymentRewarded,
     PaymentStarted,
     PaymentUnpaid,
+    Person,
     RefundProgressed,
     RefundReason,
     RefundReported,
@@ -64,6 +65,7 @@ from server.errors import (
 )
 
 MAX_ATTEMPTS: Final = 200
+MAX_GUEST_ATTEMPTS: Final = 100  # anybody can be a new guest each time; friends in WeChat keep room
 
 # A query further away than this comes too late for somebody who stands at the cashier.
 RARE_MS: Final = 15_000
@@ -129,8 +131,7 @@ def _renew_lease(order: Order, mine: Payment, share: int, lease_ms: int, now_ms:
 
 
 def _new_attempt(order: Order, event: PaymentStarted, share: int, now_ms: int) -> Order:
-    if len(order.payments) >= MAX_ATTEMPTS:
-        raise TooManyAttempts(order.order_id, MAX_ATTEMPTS)
+    _check_room(order, event.payer)
     payment = Payment(
         out_trade_no=f"{order.order_id}{len(order.payments) + 1:03d}",
         payer=event.payer,
@@ -150,6 +151,13 @@ def _new_attempt(order: Order, event: PaymentStarted, share: int, now_ms: int) -
         effects=with_effect(order.effects, _query_effect(payment, now_ms)),
         entries=told(order, Entry("paying", now_ms, payment.payer.name, payment.amount)),
     )
+
+
+def _check_room(order: Order, payer: Person) -> None:
+    if len(order.payments) >= MAX_ATTEMPTS:
+        raise TooManyAttempts(order.order_id, MAX_ATTEMPTS)
+    if payer.is_guest and sum(p.payer.is_guest for p in order.payments) >= MAX_GUEST_ATTEMPTS:
+        raise TooManyAttempts(order.order_id, MAX_GUEST_ATTEMPTS)
 
 
 def _asking_soon(effects: Effects, payment: Payment, now_ms: int) -> Effects:
@@ -227,7 +235,7 @@ def _believe(order: Order, event: PaymentConfirmed, now_ms: int) -> Payment | No
     if attempt.trade_type.binds_payer and event.openid not in ("", attempt.payer.openid):
         raise PayerMismatch(event.out_trade_no)
     return replace(
-        attempt,
+        _handed_over(attempt, event),
         trade_state=TradeState.SUCCESS,
         transaction_id=event.transaction_id,
         paid_at_ms=event.paid_at_ms,
@@ -236,6 +244,14 @@ def _believe(order: Order, event: PaymentConfirmed, now_ms: int) -> Payment | No
         lease_until_ms=0,
         refunds=(),
     )
+
+
+def _handed_over(attempt: Payment, event: PaymentConfirmed) -> Payment:
+    """A code or a link may have been paid by somebody else: then it is his payment, and still who began it sees it."""
+    if not attempt.trade_type.changes_hands or event.openid in ("", attempt.payer.openid):
+        return attempt
+    payer = event.payer or Person(event.openid, "")
+    return replace(attempt, payer=payer, begun_by=attempt.begun_by or attempt.payer.openid)
 
 
 def _free_share_for(order: Order, paid: Payment) -> int | None:

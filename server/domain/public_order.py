@@ -9,7 +9,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from server.domain.document import Order, OrderState, Payment
-from server.domain.events import RefundState, TradeState
+from server.domain.events import RefundState, TradeState, TradeType
 from server.domain.money import Fen
 
 Role = Literal["initiator", "payer", "friend"]
@@ -34,7 +34,8 @@ class PublicRefund(Struct, frozen=True):
 
 class PublicPayment(Struct, frozen=True, kw_only=True):
     """
-    `share` is an index into `share_amounts` or null; `out_trade_no` is told only to the payer himself.
+    `share` is an index into `share_amounts` or null; `out_trade_no` and `trade_type` are told only to who began or paid
+    it. A payer nobody knows by name has the name "".
 
     `my_points` is what it earned whoever looks: the initiator, or the payer himself.
     """
@@ -48,6 +49,7 @@ class PublicPayment(Struct, frozen=True, kw_only=True):
     refund: PublicRefund | None
     mine: bool
     out_trade_no: str | None
+    trade_type: TradeType | None
     my_points: int
 
 
@@ -81,8 +83,8 @@ class PublicOrder(Struct, frozen=True, kw_only=True):
 
 
 def payers_of(order: Order) -> frozenset[str]:
-    """Return the openids of all who have an attempt."""
-    return frozenset(p.payer.openid for p in order.payments)
+    """Return the openids of all who have an attempt, or began one that somebody else paid."""
+    return frozenset(openid for p in order.payments for openid in (p.payer.openid, p.begun_by) if openid)
 
 
 def viewer_key(order: Order, openid: str, payers: frozenset[str]) -> str:
@@ -122,7 +124,8 @@ def _role(order: Order, openid: str) -> Role:
 
 
 def _public_payment(order: Order, payment: Payment, openid: str) -> PublicPayment:
-    mine = payment.payer.openid == openid
+    mine = payment.is_of(openid)
+    has_paid = payment.payer.openid == openid
     brought = order.initiator.openid == openid
     return PublicPayment(
         payer=PublicPerson(payment.payer.name, payment.payer.avatar),
@@ -134,7 +137,8 @@ def _public_payment(order: Order, payment: Payment, openid: str) -> PublicPaymen
         refund=_public_refund(payment),
         mine=mine,
         out_trade_no=payment.out_trade_no if mine else None,
-        my_points=(payment.initiator_points if brought else 0) + (payment.payer_points if mine else 0),
+        trade_type=payment.trade_type if mine else None,
+        my_points=(payment.initiator_points if brought else 0) + (payment.payer_points if has_paid else 0),
     )
 
 

@@ -63,6 +63,6 @@ async def _order_with_own_attempt(out_trade_no: str, openid: str, store: Store) 
         payment = find_attempt(order, out_trade_no)
     except UnknownAttempt as unknown:
         raise OrderNotFound(order.order_id) from unknown
-    if payment.payer.openid != openid:
+    if not payment.is_of(openid):
         raise OrderNotFound(order.order_id)
     return order

@@ -7,6 +7,7 @@ from server.domain.effects import Effect
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, TradeState
 from server.errors import WeChatRefused
 from server.usecases.effect_means import Means, Outcome, postponed
+from server.usecases.name_payer import name_payer
 
 # An order call of ours may still be on its way while its attempt can be paid, and our clocks differ.
 UNHEARD_OF_FOR_MS: Final = 3600 * 1000
@@ -31,15 +32,16 @@ async def ask(payment: Payment, means: Means) -> PaymentConfirmed | PaymentUnpai
     Return WeChat's word on this attempt, None if it never heard of it.
 
     Raises:
-        WeChatUnavailable, WeChatRefused: Unknown.
+        WeChatUnavailable, WeChatRefused, StoreUnavailable: Unknown.
     """
     await means.pace.turn("orderquery")
     try:
-        return await means.gateway.query(payment, evidence=Evidence.QUERY)
+        result = await means.gateway.query(payment, evidence=Evidence.QUERY)
     except WeChatRefused as refused:
         if refused.code != "ORDERNOTEXIST":
             raise
         return None
+    return await name_payer(result, store=means.store) if isinstance(result, PaymentConfirmed) else result
 
 
 def is_final(result: PaymentConfirmed | PaymentUnpaid | None) -> bool:

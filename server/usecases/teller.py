@@ -1,10 +1,13 @@
 """Who tells an initiator of a payment when he does not look, and how it is known whether he looks."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from server.domain.document import Order, Payment
 from server.official_ports import PaidMessage, Presence
 from server.usecases.official_account import OfficialAccount
+
+SOMEBODY: Final = "朋友"  # a payer whose name nobody knows; templates are written in Chinese
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Teller:
             url=f"{self.origin}/orders/{order.order_id}",
             client_msg_id=payment.out_trade_no,
             title=order.title,
-            payer=payment.payer.name,
+            payer=payment.payer.name or SOMEBODY,
             amount=payment.amount,
             paid_shares=len(order.held_shares),
             shares=len(order.shares),

@@ -58,3 +58,8 @@ class Account:
 def wire_trade_type(trade_type: TradeType) -> str:
     """Return WeChat's word for it."""
     return JSAPI if trade_type is TradeType.MINIPROGRAM else str(trade_type)
+
+
+def trade_type_of(wire: str) -> TradeType:
+    """Return what WeChat's word names; a word that is none of ours passes for JSAPI, from which nothing follows."""
+    return TradeType(wire) if wire in list(TradeType) else TradeType.JSAPI

@@ -1,6 +1,6 @@
 """Both APIs behind one port: an attempt is asked after, closed and refunded by the API that ordered it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 
 from server.domain.bill import Bill
@@ -15,15 +15,18 @@ class PayRouter:
     """
     Fills `ports.PayGateway` with one client for each API that is configured.
 
+    Of what the appids allow, only the trade types `offered` begin new payments; those under way go on.
+
     An attempt of an API that is configured no more is refused with the code `API_NOT_CONFIGURED`, and waits.
     """
 
-    def __init__(self, clients: Mapping[PayApi, PayGateway]) -> None:
+    def __init__(self, clients: Mapping[PayApi, PayGateway], *, offered: Collection[TradeType]) -> None:
         self._clients = clients
+        self._offered = frozenset(offered)
 
     @property
     def trade_types(self) -> frozenset[TradeType]:
-        return frozenset().union(*(client.trade_types for client in self._clients.values()))
+        return self._offered & frozenset().union(*(client.trade_types for client in self._clients.values()))
 
     async def prepay(self, order: Order, payment: Payment) -> Prepaid:
         return await self._of(payment).prepay(order, payment)

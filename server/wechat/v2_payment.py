@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from server.domain.events import Evidence, PaymentConfirmed
 from server.errors import MalformedNotify
+from server.wechat.account import trade_type_of
 from server.wechat.beijing import from_beijing
 from server.wechat.v2_fields import checked, fen
 
@@ -25,6 +26,7 @@ def paid_payment(fields: Mapping[str, str], evidence: Evidence) -> PaymentConfir
         paid_at_ms=_time_end(fields),
         evidence=evidence,
         fee_type=checked(fields, "fee_type") if fields.get("fee_type") else "CNY",
+        trade_type=trade_type_of(fields.get("trade_type", "")),
     )
 
 

@@ -5,6 +5,7 @@ from msgspec import Struct
 from server.domain.events import Evidence, PaymentConfirmed
 from server.domain.money import Fen
 from server.errors import MalformedNotify
+from server.wechat.account import trade_type_of
 from server.wechat.beijing import from_rfc3339
 from server.wechat.v3_json import Currency, FenAmount, OpenId, OutTradeNo, WeChatNumber
 
@@ -59,4 +60,5 @@ def paid_payment(transaction: Transaction, evidence: Evidence) -> PaymentConfirm
         paid_at_ms=paid_at_ms,
         evidence=evidence,
         fee_type=transaction.amount.currency,
+        trade_type=trade_type_of(transaction.trade_type),
     )
