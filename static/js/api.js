@@ -5,6 +5,7 @@
 
 const TIMEOUT_MS = 20_000;
 const VIEWER = "daifu.viewer";
+const GUEST = "guest"; // the viewer outside WeChat, where nobody can log in
 
 /** An answer that is no success. `status` is 0 when there was none at all; `message` is in the reader's language. */
 export class ApiError extends Error {
@@ -17,9 +18,10 @@ export class ApiError extends Error {
 /**
  * Return the calls. `fetch`, `storage` (as sessionStorage), `location`, `history` and `now` are handed in for the tests.
  *
- * Every call rejects with ApiError. A 401 sends the page to the login, and the call stays unanswered meanwhile.
+ * Every call rejects with ApiError. A 401 sends the page to the login, and the call stays unanswered meanwhile; a guest
+ * has no login to go to.
  */
-export function makeApi({ fetch, storage, location, history, language, now = Date.now }) {
+export function makeApi({ fetch, storage, location, history, language, isGuest = false, now = Date.now }) {
   let viewerRequest = null;
   let clockOffsetMs = 0;
   adoptViewer();
@@ -59,11 +61,11 @@ export function makeApi({ fetch, storage, location, history, language, now = Dat
   async function call(method, path, options) {
     const viewer = await currentViewer();
     let response = await send(method, path, options, viewer);
-    if (response.status === 401 && viewer) {
+    if (response.status === 401 && viewer && !isGuest) {
       forgetViewer(); // the slot is stale; another session of this browser may still be good
       response = await send(method, path, options);
     }
-    if (response.status === 401) return login();
+    if (response.status === 401 && !isGuest) return login();
     readClock(response);
     if (!response.ok) throw await readError(response);
     return response;
@@ -72,6 +74,7 @@ export function makeApi({ fetch, storage, location, history, language, now = Dat
   const json = async (method, path, options) => readJson(await call(method, path, options));
 
   function currentViewer() {
+    if (isGuest) return GUEST;
     const kept = storage.getItem(VIEWER);
     if (kept) return kept;
     viewerRequest ??= askViewer().finally(() => (viewerRequest = null));
@@ -117,6 +120,11 @@ export function makeApi({ fetch, storage, location, history, language, now = Dat
   const attempt = (orderId, outTradeNo, verb) =>
     json("POST", `/api/orders/${orderId}/payments/${encodeURIComponent(outTradeNo)}/${verb}`, { body: {} });
 
+  async function picture(path) {
+    const response = await call("GET", path);
+    return `data:image/svg+xml,${encodeURIComponent(await response.text())}`;
+  }
+
   return {
     forgetViewer,
     setServerTime,
@@ -129,14 +137,17 @@ export function makeApi({ fetch, storage, location, history, language, now = Dat
     closeOrder: async (orderId) => (await json("POST", `/api/orders/${orderId}/close`, { body: {} })).order,
     /** For the statistics only: nobody waits for it, and nobody hears of it when it fails. */
     tellShared: (orderId) => void call("POST", `/api/orders/${orderId}/shared`, { body: {} }).catch(() => {}),
-    startPayment: (orderId) => json("POST", `/api/orders/${orderId}/payments`, { body: { trade_type: "JSAPI" } }),
+    /** How whoever looks can pay here. */
+    tradeTypes: async () => (await json("GET", "/api/scenes")).trade_types,
+    startPayment: (orderId, tradeType = "JSAPI") =>
+      json("POST", `/api/orders/${orderId}/payments`, { body: { trade_type: tradeType } }),
     confirmPayment: (orderId, outTradeNo) => attempt(orderId, outTradeNo, "confirm"),
     cancelPayment: (orderId, outTradeNo) => attempt(orderId, outTradeNo, "cancel"),
     /** The QR of the share link as a data: URL; an <img> could not say which viewer asks. */
-    qr: async (orderId) => {
-      const response = await call("GET", `/api/orders/${orderId}/qr.svg`);
-      return `data:image/svg+xml,${encodeURIComponent(await response.text())}`;
-    },
+    qr: (orderId) => picture(`/api/orders/${orderId}/qr.svg`),
+    /** The QR of one's own NATIVE payment, likewise. */
+    paymentCode: (orderId, outTradeNo) =>
+      picture(`/api/orders/${orderId}/payments/${encodeURIComponent(outTradeNo)}/qr.svg`),
     async socketUrl(orderId) {
       const scheme = location.protocol === "https:" ? "wss:" : "ws:";
       return `${scheme}//${location.host}${await watchPath(`/ws/orders/${orderId}`)}`;

@@ -11,7 +11,7 @@ import {
   personRow,
 } from "./drawing.js";
 import { byId, element, setText, showText } from "./dom.js";
-import { countdown, initiatorView, words, yuan } from "./order_view.js";
+import { countdown, initiatorView, named, words, yuan } from "./order_view.js";
 import { watchOrder } from "./page_watch.js";
 import { ask, errorText, everySecond, markReady, shareCardOf, showWhoIAm, startPage, toast } from "./shell.js";
 
@@ -90,7 +90,7 @@ function show(newest) {
     location.replace(`/pay/${orderId}`); // shared from WeChat's own menu, this page is what a friend opens
     return;
   }
-  order = newest;
+  order = named(newest, say(words("a_friend")));
   setCard(order);
   draw();
 }
@@ -107,6 +107,7 @@ drawRing(byId("progress"));
 drawShareLink(page);
 byId("as-friend").hidden = !page.simulated;
 byId("open-as-friend").href = `/auth/login?next=${encodeURIComponent(`/pay/${orderId}`)}&switch=1`;
+byId("open-outside").href = `/pay/${orderId}?outside=1`;
 byId("close").addEventListener("click", close);
 const watch = watchOrder(page, { onOrder: show, onStatus: showStatus });
 everySecond(draw);

@@ -21,6 +21,17 @@ export function shareCard(order, publicUrl) {
   };
 }
 
+/** Call those whom nobody knows by name `nameless`: WeChat says who paid a code, not what he is called. */
+export function named(order, nameless) {
+  const payer = (payment) => ({ ...payment, payer: { ...payment.payer, name: payment.payer.name || nameless } });
+  const unnamed = (event) => !event.name && event.amount > 0;
+  return {
+    ...order,
+    payments: order.payments.map(payer),
+    events: order.events.map((event) => (unnamed(event) ? { ...event, name: nameless } : event)),
+  };
+}
+
 /** Write fen as yuan: 5 -> "0.05". */
 export function yuan(fen) {
   const digits = String(fen).padStart(3, "0");
@@ -117,7 +128,7 @@ export function refundWords(refund) {
  * What a friend sees on the pay page.
  *
  * `local` is what only this page knows: `busy` (null, "starting", "cashier", "confirming"), `busy_since_ms`, and
- * `outside` (true when this browser has no cashier, because it is not WeChat's).
+ * `outside` (true when nothing can be paid in this browser: it is not WeChat's, and no other way is offered).
  *
  * Returns `{scene, mood, headline, detail, canPay, payLabel, waitSeconds, ownOrder, refunds, ask, reward}`: `waitSeconds`
  * until somebody's lease ends or null, `refunds` what else of mine goes back, `ask` see `friendAsk`.

@@ -11,15 +11,17 @@ const YEAR_S = 31_536_000;
 
 const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content ?? "";
 
-/** Fill the page's fixed words and return what a page works with: `{api, say, date, simulated, publicUrl, orderId}`. */
+/** Fill the page's fixed words and return what a page works with: `{api, isGuest, say, date, simulated, publicUrl, orderId}`. */
 export function startPage(texts = TEXTS) {
   const language = document.documentElement.lang;
   const say = speaker(language, texts);
   writeWords(say);
   byId("language").addEventListener("click", switchLanguage);
-  const api = makeApi({ fetch: window.fetch.bind(window), storage: tabStorage(), location, history, language });
+  const isGuest = meta("guest") !== "";
+  const api = makeApi({ fetch: window.fetch.bind(window), storage: tabStorage(), location, history, language, isGuest });
   return {
     api,
+    isGuest,
     say,
     date: dateWriter(language),
     simulated: meta("simulator-url") !== "",
@@ -60,7 +62,8 @@ function tabStorage() {
 }
 
 /** Return `show(order)`, which sets the card WeChat shows when this page is passed on. */
-export function shareCardOf({ api, say, publicUrl }) {
+export function shareCardOf({ api, isGuest, say, publicUrl }) {
+  if (isGuest) return () => {}; // outside WeChat
   const { userAgent } = window.navigator;
   const show = makeShareCard({
     url: sdkUrl({ simulatorUrl: meta("simulator-url"), userAgent }),
@@ -80,8 +83,8 @@ export function markReady() {
 }
 
 /** In the simulator one browser plays several people: say whose tab this is. */
-export async function showWhoIAm({ api, say, simulated }) {
-  if (!simulated) return;
+export async function showWhoIAm({ api, isGuest, say, simulated }) {
+  if (!simulated || isGuest) return;
   const { user } = await api.me();
   showText(byId("you"), say(words("you_are", { name: user.name })));
 }

@@ -30,6 +30,10 @@ PATIENCE_MS: Final = 15_000
 # A push takes a few milliseconds; a page that only polls would need three seconds at the very least.
 LIVE_MS: Final = 3_000
 
+PHONE_AGENT: Final = (
+    "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36"
+)
+
 _TELL_VIOLATIONS: Final = """
 document.addEventListener("securitypolicyviolation", (event) => {
   console.error(`policy violation: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
@@ -46,6 +50,7 @@ class Look:
     locale: str = "en"
     width: int = 375
     dark: bool = False
+    is_phone: bool = False  # what the browser says of itself; `width` is what it is
 
     @property
     def name(self) -> str:
@@ -173,6 +178,7 @@ class Phones:
             locale=look.locale,
             viewport={"width": look.width, "height": look.height},
             color_scheme="dark" if look.dark else "light",
+            user_agent=PHONE_AGENT if look.is_phone else None,
             permissions=["clipboard-read", "clipboard-write"],
         )
         context.set_default_timeout(PATIENCE_MS)

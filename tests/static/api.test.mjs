@@ -7,7 +7,7 @@ import { settled } from "./world.mjs";
 const NOW_MS = Date.parse("2026-01-01T00:00:00Z");
 
 /** A server that answers in turn with `[status, body, headers]`, and the browser around the page. */
-function aBrowser({ answers, viewer = "1", hash = "", now = () => NOW_MS }) {
+function aBrowser({ answers, viewer = "1", hash = "", isGuest = false, now = () => NOW_MS }) {
   const kept = new Map(viewer ? [["daifu.viewer", viewer]] : []);
   const browser = { calls: [], went: [], kept };
   const fetch = async (path, options) => {
@@ -29,11 +29,23 @@ function aBrowser({ answers, viewer = "1", hash = "", now = () => NOW_MS }) {
     assign: (url) => browser.went.push(url),
   };
   const history = { replaceState: (_state, _title, url) => browser.went.push(url) };
-  browser.api = makeApi({ fetch, storage, location, history, language: "en", now });
+  browser.api = makeApi({ fetch, storage, location, history, language: "en", isGuest, now });
   return browser;
 }
 
 const refusal = (code, message = "no", detail = {}) => ({ error: { code, message, detail } });
+
+describe("a guest", () => {
+  test("speaks as one whoever else has logged in here, and is never sent to a login", async () => {
+    const browser = aBrowser({ answers: [[401, refusal("not_logged_in")]], isGuest: true });
+
+    await assert.rejects(browser.api.order("1"), { status: 401 });
+
+    assert.equal(browser.calls[0].headers["X-Daifu-Viewer"], "guest");
+    assert.deepEqual([browser.calls.length, browser.went], [1, []]);
+    assert.match(await browser.api.socketUrl("1"), /\?viewer=guest$/);
+  });
+});
 
 describe("calls", () => {
   test("a question for news says what is known and how long it waits, and can be taken back", async () => {
