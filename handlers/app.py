@@ -21,7 +21,14 @@ from handlers.notify_v3 import V3NotifyHandler
 from handlers.operator_orders import OperatorCloseHandler, OperatorOrderHandler, OperatorRefundHandler, RetryHandler
 from handlers.operators import Operators
 from handlers.ops import HealthHandler, MetricsHandler, ReadyHandler
-from handlers.orders import CloseHandler, OrdersHandler, ShareCodeHandler, SharedHandler, WatchTokenHandler
+from handlers.orders import (
+    CloseHandler,
+    OrdersHandler,
+    ShareCodeHandler,
+    SharedHandler,
+    VisitorsHandler,
+    WatchTokenHandler,
+)
 from handlers.pages import (
     PAGES,
     STATIC,
@@ -106,6 +113,7 @@ def make_app(services: Services, in_flight: InFlight) -> Application:
             (order + r"/events", EventsHandler, given),
             (order + r"/watch-token", WatchTokenHandler, given),
             (order + r"/shared", SharedHandler, given),
+            (order + r"/visitors", VisitorsHandler, given),
             (order + r"/close", CloseHandler, given),
             (order + r"/refund", RefundHandler, given),
             (order + r"/qr\.svg", ShareCodeHandler, given),

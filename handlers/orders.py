@@ -1,6 +1,7 @@
 """Orders: place one, list mine, read one, close one."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -23,7 +24,8 @@ from handlers.requests import (
     read_json,
     whole_number,
 )
-from server.domain.day_stats import TraceKind
+from server.domain.day_stats import TraceKind, Visitor
+from server.domain.document import OrderState
 from server.domain.money import Fen, split_equally
 from server.domain.public_order import PublicOrder, public_order
 from server.errors import OrderNotFound
@@ -32,6 +34,7 @@ from server.usecases.place_order import OrderDraft, place_order
 from settings import Settings
 
 MAX_PAGE: Final = 50
+MAX_VISITORS: Final = 50
 
 
 class OneOrder(Struct, frozen=True):
@@ -70,9 +73,17 @@ class OrdersHandler(BaseHandler):
         if before is not None and not is_order_id(before):
             raise BadRequest("before", "not_a_cursor")
         limit = self._limit()
-        found = await self.services.store.list_by_initiator(openid, before=before, limit=limit + 1)
+        found = await self.services.store.list_by_initiator(
+            openid, before=before, limit=limit + 1, states=self._states()
+        )
         orders = [public_order(order, openid) for order in found[:limit]]
         self.answer(OrderPage(orders, orders[-1].order_id if len(found) > limit else None))
+
+    def _states(self) -> Sequence[OrderState]:
+        wanted = self.get_query_arguments("state") or tuple(OrderState)
+        if not set(wanted) <= set(OrderState):
+            raise BadRequest("state", "unsupported")
+        return [OrderState(state) for state in wanted]
 
     def _limit(self) -> int:
         limit = whole_number(self.get_query_argument("limit", "20"), "limit")
@@ -105,6 +116,23 @@ class SharedHandler(BaseHandler):
             raise OrderNotFound(order_id)
         self.services.traces.leave(order, TraceKind.SHARED, openid)
         self.set_status(204)
+
+
+class Visitors(Struct, frozen=True):
+    """Who opened the link, who came last first."""
+
+    visitors: Sequence[Visitor]
+
+
+class VisitorsHandler(BaseHandler):
+    """/api/orders/<id>/visitors: who opened the link. For the initiator alone, and no openids."""
+
+    async def get(self, order_id: str) -> None:
+        openid = self.session().person.openid
+        order = await self.services.store.get(checked_order_id(order_id))
+        if openid != order.initiator.openid:
+            raise OrderNotFound(order_id)
+        self.answer(Visitors(await self.services.stats.visitors(order_id, limit=MAX_VISITORS)))
 
 
 class WatchToken(Struct, frozen=True):

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from server.domain.bill import Bill
-from server.domain.day_stats import DayStats, Trace, TraceKind
+from server.domain.day_stats import DayStats, Trace, TraceKind, Visitor
 from server.domain.delivery import Delivery, DeliveryState
 from server.domain.document import Order, OrderState, Payment, Refund
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed, TradeType
@@ -82,8 +82,10 @@ class Store(Protocol):
         """Return up to `limit` orders with an effect due, earliest first; nobody else is given them for `lease_ms`."""
         ...
 
-    async def list_by_initiator(self, openid: str, *, before: str | None, limit: int) -> Sequence[Order]:
-        """Return this person's orders, newest first, only those with an id below `before` if one is given."""
+    async def list_by_initiator(
+        self, openid: str, *, before: str | None, limit: int, states: Sequence[OrderState] = tuple(OrderState)
+    ) -> Sequence[Order]:
+        """Return this person's orders in these states, newest first, only those below `before` if an id is given."""
         ...
 
     async def scan(self, *, after: str, before: str, limit: int) -> Sequence[Order]:
@@ -208,6 +210,10 @@ class StatsStore(Protocol):
 
     async def traces(self, *, first: str, last: str) -> Mapping[str, frozenset[TraceKind]]:
         """Return by order id what was done to the links of the orders from `first` to `last`, if anything was."""
+        ...
+
+    async def visitors(self, order_id: str, *, limit: int) -> Sequence[Visitor]:
+        """Return who opened this order's link, who came last first; whoever is no user any more is left out."""
         ...
 
     async def last_orders(self, openids: Collection[str], *, before: str) -> Mapping[str, str]:

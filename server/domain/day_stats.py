@@ -51,6 +51,14 @@ class Trace(Struct, frozen=True):
         return f"{self.order_id}:{self.kind}:{self.openid}"
 
 
+class Visitor(Struct, frozen=True):
+    """Somebody who opened an order's link, and when he first did."""
+
+    name: str
+    avatar: str
+    opened_at_ms: int
+
+
 class Tally(Struct, frozen=True):
     """So many, worth so many fen together."""
 

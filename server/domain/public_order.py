@@ -34,8 +34,8 @@ class PublicRefund(Struct, frozen=True):
 
 class PublicPayment(Struct, frozen=True, kw_only=True):
     """
-    `share` is an index into `share_amounts` or null; `out_trade_no` and `trade_type` are told only to who began or paid
-    it. A payer nobody knows by name has the name "".
+    `share` is an index into `share_amounts` or null; `trade_type` is told only to who began or paid it, `out_trade_no` to
+    him and, since money is given back by it, to the initiator. A payer nobody knows by name has the name "".
 
     `my_points` is what it earned whoever looks: the initiator, or the payer himself.
     """
@@ -136,7 +136,7 @@ def _public_payment(order: Order, payment: Payment, openid: str) -> PublicPaymen
         paid_at_ms=payment.paid_at_ms,
         refund=_public_refund(payment),
         mine=mine,
-        out_trade_no=payment.out_trade_no if mine else None,
+        out_trade_no=payment.out_trade_no if mine or brought else None,
         trade_type=payment.trade_type if mine else None,
         my_points=(payment.initiator_points if brought else 0) + (payment.payer_points if has_paid else 0),
     )

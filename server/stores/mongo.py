@@ -175,8 +175,12 @@ class MongoStore:
             claimed = await self._lease_all(found, now_ms + lease_ms)
         return [order for document in claimed for order in _readable(document)]
 
-    async def list_by_initiator(self, openid: str, *, before: str | None, limit: int) -> Sequence[Order]:
-        mine: Document = {"initiator.openid": openid} | ({"_id": {"$lt": before}} if before is not None else {})
+    async def list_by_initiator(
+        self, openid: str, *, before: str | None, limit: int, states: Sequence[OrderState] = tuple(OrderState)
+    ) -> Sequence[Order]:
+        mine: Document = {"initiator.openid": openid, "state": {"$in": [state.value for state in states]}}
+        if before is not None:
+            mine["_id"] = {"$lt": before}
         async with self._call():
             with within(READ_S):
                 documents = await self._orders.find(mine, sort=[("_id", -1)], limit=limit).to_list()

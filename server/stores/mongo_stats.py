@@ -7,11 +7,11 @@ from typing import Final
 from msgspec import ValidationError, convert, to_builtins
 from pymongo.errors import DuplicateKeyError
 
-from server.domain.day_stats import DayStats, Trace, TraceKind
+from server.domain.day_stats import DayStats, Trace, TraceKind, Visitor
 from server.errors import StoreCorrupt
 from server.ports import MAX_TRACES
 from server.stores.mongo import MongoStore
-from server.stores.mongo_database import WRITE_S, within
+from server.stores.mongo_database import READ_S, WRITE_S, within
 from server.stores.mongo_documents import Document, trace_document
 
 # Nobody waits for these: they belong to a job that goes through days, or to a report.
@@ -41,6 +41,16 @@ class MongoStats:
                 for trace in await database.traces.find(_of_orders(first, last)).to_list():
                     found[trace["order_id"]].add(TraceKind(trace["kind"]))
         return {order_id: frozenset(kinds) for order_id, kinds in found.items()}
+
+    async def visitors(self, order_id: str, *, limit: int) -> Sequence[Visitor]:
+        opened = {**_of_orders(order_id, order_id), "kind": TraceKind.OPENED.value}
+        async with self._store.database() as database:
+            with within(READ_S):
+                traces = await database.traces.find(opened, sort=[("at_ms", -1), ("_id", -1)], limit=limit).to_list()
+                theirs = {"_id": {"$in": [trace["openid"] for trace in traces]}}
+                users = {user["_id"]: user for user in await database.users.find(theirs).to_list()}
+        known = [(users[trace["openid"]], trace) for trace in traces if trace["openid"] in users]
+        return [Visitor(user["name"], user["avatar"], trace["at_ms"]) for user, trace in known]
 
     async def last_orders(self, openids: Collection[str], *, before: str) -> Mapping[str, str]:
         theirs: list[Document] = [

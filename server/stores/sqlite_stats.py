@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from msgspec import DecodeError, ValidationError, json
 
-from server.domain.day_stats import DayStats, Trace, TraceKind
+from server.domain.day_stats import DayStats, Trace, TraceKind, Visitor
 from server.errors import ConfigError, StoreCorrupt
 from server.ports import MAX_TRACES
 from server.stores.sqlite_worker import Worker
@@ -34,6 +34,9 @@ class SqliteStats:
         for order_id, kind in await self._reader.run(_select_traces, first, last):
             found[order_id].add(TraceKind(kind))
         return {order_id: frozenset(kinds) for order_id, kinds in found.items()}
+
+    async def visitors(self, order_id: str, *, limit: int) -> Sequence[Visitor]:
+        return [Visitor(*row) for row in await self._reader.run(_select_visitors, order_id, limit)]
 
     async def last_orders(self, openids: Collection[str], *, before: str) -> Mapping[str, str]:
         return await self._reader.run(_select_last_orders, tuple(openids), before)
@@ -101,6 +104,14 @@ def trace_of(row: tuple[Any, ...]) -> Trace:
 def _select_traces(connection: Connection, first: str, last: str) -> list[tuple[str, str]]:
     sql = "SELECT DISTINCT order_id, kind FROM traces WHERE trace_id BETWEEN ? AND ?"
     return connection.execute(sql, _ids(first, last)).fetchall()
+
+
+def _select_visitors(connection: Connection, order_id: str, limit: int) -> list[tuple[str, str, int]]:
+    sql = (
+        "SELECT name, avatar, at_ms FROM traces JOIN users USING (openid)"
+        " WHERE trace_id BETWEEN ? AND ? AND kind = ? ORDER BY at_ms DESC, trace_id DESC LIMIT ?"
+    )
+    return connection.execute(sql, (*_ids(order_id, order_id), TraceKind.OPENED, limit)).fetchall()
 
 
 def _select_last_orders(connection: Connection, openids: tuple[str, ...], before: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.domain.day_stats import Cohort, DayStats, Funnel, Parked, Tally, Trace, TraceKind
+from server.domain.day_stats import Cohort, DayStats, Funnel, Parked, Tally, Trace, TraceKind, Visitor
 from server.domain.events import Evidence, RefundState
 from server.domain.user import User
 from server.ports import MAX_TRACES, StatsStore, Store
@@ -74,6 +74,21 @@ async def test_a_crowd_leaves_no_more_traces_than_an_order_has_room_for(stats: S
         order_id(1): {TraceKind.OPENED},
         order_id(2): {TraceKind.SHARED},
     }
+
+
+async def test_visitors_are_those_who_opened_the_link_the_last_one_first(store: Store, stats: StatsStore) -> None:
+    for openid, name in (("oA", "小红"), ("oB", "小明"), ("oC", "老王")):
+        await store.remember_user(User(openid=openid, name=name, avatar=f"{name}.png", first_seen_ms=1))
+    await stats.leave_trace(Trace(order_id(1), TraceKind.SHARED, "oA", 1))
+    for at_ms, openid in enumerate(("oForgotten", "oB", "oC"), start=2):
+        await stats.leave_trace(Trace(order_id(1), TraceKind.OPENED, openid, at_ms))
+    await stats.leave_trace(Trace(order_id(2), TraceKind.OPENED, "oA", 9))
+
+    assert await stats.visitors(order_id(1), limit=9) == [
+        Visitor("老王", "老王.png", 4),
+        Visitor("小明", "小明.png", 3),
+    ]
+    assert len(await stats.visitors(order_id(1), limit=1)) == 1
 
 
 async def test_the_order_before_is_found_for_each_initiator_who_has_one(store: Store, stats: StatsStore) -> None:

@@ -216,6 +216,18 @@ class TestOrdersOfOnePerson:
         assert [order.order_id for order in first] == [order_id(5), order_id(4)]
         assert [order.order_id for order in second] == [order_id(3), order_id(2), order_id(1)]
 
+    async def test_only_those_in_the_wanted_states_fill_the_page(self, store: Store) -> None:
+        for number, state in enumerate([OrderState.PAID, OrderState.OPEN, OrderState.CLOSED, OrderState.PAID]):
+            await store.insert(replace(an_order(number, openid="oMing"), state=state))
+
+        found = await store.list_by_initiator("oMing", before=None, limit=2, states=[OrderState.PAID])
+        over = [OrderState.CLOSED, OrderState.REFUNDED]
+
+        assert [order.order_id for order in found] == [order_id(3), order_id(0)]
+        assert [o.order_id for o in await store.list_by_initiator("oMing", before=None, limit=9, states=over)] == [
+            order_id(2)
+        ]
+
     async def test_they_are_as_last_written(self, store: Store) -> None:
         order = an_order(openid="oMing")
         await store.insert(order)

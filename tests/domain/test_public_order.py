@@ -102,12 +102,14 @@ class TestWhoLooks:
         assert public_order(order, openid).my_role == role
         assert viewer_key(order, openid, payers_of(order)) == key
 
-    def test_only_the_payer_himself_is_told_his_number(self) -> None:
+    def test_only_the_payer_himself_and_the_initiator_are_told_a_number(self) -> None:
         order = a_half_paid_order()
 
         mine = public_order(order, PAYER_OPENID).payments
         assert [(p.mine, p.out_trade_no) for p in mine] == [(True, attempt_no(1)), (False, None)]
-        theirs = public_order(order, INITIATOR_OPENID).payments
+        brought = public_order(order, INITIATOR_OPENID).payments
+        assert [(p.mine, p.out_trade_no) for p in brought] == [(False, attempt_no(1)), (False, attempt_no(2))]
+        theirs = public_order(order, "openid-of-a-stranger").payments
         assert [(p.mine, p.out_trade_no) for p in theirs] == [(False, None), (False, None)]
 
     def test_an_initiator_who_pays_himself_stays_the_initiator_and_knows_his_payment(self) -> None:
