@@ -34,8 +34,8 @@ class PublicRefund(Struct, frozen=True):
 
 class PublicPayment(Struct, frozen=True, kw_only=True):
     """
-    `share` is an index into `share_amounts` or null; `trade_type` is told only to who began or paid it, `out_trade_no` to
-    him and, since money is given back by it, to the initiator. A payer nobody knows by name has the name "".
+    `share` is an index into `share_amounts` or null; `trade_type` is told only to who began or paid it, and
+    `out_trade_no` also to the initiator, who gives money back by it. A payer nobody knows by name has the name "".
 
     `my_points` is what it earned whoever looks: the initiator, or the payer himself.
     """

@@ -132,7 +132,16 @@ export function makeApi({ fetch, storage, location, history, language, isGuest =
     pageSignature: (url) => json("GET", `/api/jssdk?url=${encodeURIComponent(url)}`),
     me: () => json("GET", "/api/me"),
     createOrder: (draft, key) => json("POST", "/api/orders", { body: draft, headers: { "Idempotency-Key": key } }),
-    orders: (before) => json("GET", `/api/orders?limit=20${before ? `&before=${encodeURIComponent(before)}` : ""}`),
+    orders(before, states = []) {
+      const query = new URLSearchParams([["limit", 20], ...(before ? [["before", before]] : []), ...states.map((s) => ["state", s])]);
+      return json("GET", `/api/orders?${query}`);
+    },
+    visitors: async (orderId) => (await json("GET", `/api/orders/${orderId}/visitors`)).visitors,
+    /** Give back what is left of one payment, or of all of them. */
+    async refund(orderId, outTradeNo = null) {
+      const body = outTradeNo ? { out_trade_no: outTradeNo } : {};
+      return (await json("POST", `/api/orders/${orderId}/refund`, { body })).order;
+    },
     order: async (orderId) => (await json("GET", `/api/orders/${orderId}`)).order,
     closeOrder: async (orderId) => (await json("POST", `/api/orders/${orderId}/close`, { body: {} })).order,
     /** For the statistics only: nobody waits for it, and nobody hears of it when it fails. */

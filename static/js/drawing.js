@@ -19,10 +19,10 @@ export function avatar({ name, avatar: src }) {
 }
 
 /** One line of a list: picture, name, small lines below it, and what stands at the end. */
-export function personRow(person, { lines = [], end = "", look = "" }) {
+export function personRow(person, { lines = [], end = [], look = "" }) {
   const body = element("span", { class: "weui-cell__bd" }, element("span", { class: "df-name" }, person.name));
   for (const line of lines) if (line) body.append(element("span", { class: "df-line" }, line));
-  const foot = element("span", { class: "weui-cell__ft df-end" }, end);
+  const foot = element("span", { class: "weui-cell__ft df-end" }, ...end.filter(Boolean));
   return element("li", { class: `weui-cell ${look}` }, avatar(person), body, foot);
 }
 

@@ -10,6 +10,7 @@ const LABELS = { title: "title", amount: "amount", shares: "shares", note: "note
 const page = startPage();
 const { api, say, date } = page;
 let nextBefore = null;
+let states = [];
 let lastDraft = { body: "", key: "" };
 
 // The form
@@ -115,13 +116,15 @@ async function loadOrders({ more }) {
   byId("orders-box").setAttribute("aria-busy", "true");
   byId("orders-more").disabled = true;
   try {
-    const { orders, next_before: next } = await api.orders(more ? nextBefore : null);
+    const wanted = states;
+    const { orders, next_before: next } = await api.orders(more ? nextBefore : null, wanted);
+    if (wanted !== states) return; // another filter was chosen meanwhile
     nextBefore = next;
     if (!more) list.replaceChildren();
     const lines = orders.map(orderLine);
     list.append(...lines);
     if (more) lines[0]?.querySelector("a").focus();
-    showText(byId("orders-message"), list.children.length ? "" : say(words("orders_empty")));
+    showText(byId("orders-message"), list.children.length ? "" : say(words(states.length ? "orders_none" : "orders_empty")));
     showMore(next === null ? null : "orders_more");
   } catch (error) {
     if (!more) list.replaceChildren();
@@ -131,6 +134,14 @@ async function loadOrders({ more }) {
     byId("orders-box").setAttribute("aria-busy", "false");
     markReady();
   }
+}
+
+function filter(event) {
+  const chosen = event.target.closest("button");
+  if (!chosen) return;
+  states = chosen.dataset.states.split(" ").filter(Boolean);
+  for (const button of byId("filters").children) button.setAttribute("aria-pressed", String(button === chosen));
+  loadOrders({ more: false });
 }
 
 function showMore(key) {
@@ -144,6 +155,7 @@ byId("fewer").addEventListener("click", () => stepShares(-1));
 byId("more").addEventListener("click", () => stepShares(1));
 byId("shares").addEventListener("input", drawShares);
 byId("amount").addEventListener("input", drawShares);
+byId("filters").addEventListener("click", filter);
 byId("orders-more").addEventListener("click", () => loadOrders({ more: nextBefore !== null }));
 window.addEventListener("pageshow", (event) => {
   setBusy(false); // back from the order: the form is usable again

@@ -1,5 +1,6 @@
-/** The initiator's page of one order: shows it live, and offers the link. */
+/** The initiator's page of one order: shows it live, offers the link, and gives the money back. */
 
+import { celebrate } from "./celebration.js";
 import {
   drawAmount,
   drawConnection,
@@ -13,12 +14,16 @@ import {
 import { byId, element, setText, showText } from "./dom.js";
 import { countdown, initiatorView, named, words, yuan } from "./order_view.js";
 import { watchOrder } from "./page_watch.js";
+import { peopleRows } from "./people_view.js";
+import { drawPoster, showPoster } from "./poster.js";
 import { ask, errorText, everySecond, markReady, shareCardOf, showWhoIAm, startPage, toast } from "./shell.js";
 
 const page = startPage();
 const { api, say, date, orderId } = page;
 const setCard = shareCardOf(page);
+const VISITORS_MS = 10_000; // who only looks changes no order, so that no watch tells of it
 let order = null;
+let visitors = [];
 
 function draw() {
   if (!order) return;
@@ -29,6 +34,7 @@ function draw() {
   drawList(byId("timeline"), view.timeline, timelineItem);
   byId("share").hidden = !view.canShare;
   byId("close").hidden = !view.canClose;
+  byId("refund").hidden = !view.canRefund;
   markReady();
 }
 
@@ -48,19 +54,35 @@ function drawHead(view) {
   showText(byId("countdown"), view.seconds !== null && say(words("expires_in", { left: countdown(view.seconds) })));
 }
 
-/** Who is paying now stands above who has paid; one line when there is nobody yet. */
-function people({ paying, payers }) {
-  const rows = [...paying, ...payers];
-  return rows.length ? rows : [null];
+/** One line when there is nobody yet. */
+function people(view) {
+  const rows = peopleRows(view, visitors);
+  return rows.length ? rows : [{ kind: "nobody" }];
 }
 
-function peopleItem(row) {
-  if (row === null) return element("li", { class: "df-empty" }, say(words("people_empty")));
-  if ("seconds" in row) {
+const PEOPLE = {
+  nobody: () => element("li", { class: "df-empty" }, say(words("people_empty"))),
+  more: ({ count }) => element("li", { class: "df-empty" }, say(words("more_opened", { count }))),
+  visitor: (row) => personRow(row, { lines: [say(words("opened_at", { time: date(row.opened_at_ms) }))] }),
+  paying(row) {
     const line = say(words("paying_now", { seconds: row.seconds }));
-    return personRow(row, { lines: [line], end: `¥${yuan(row.amount)}`, look: "df-paying" });
-  }
-  return personRow(row, { lines: [date(row.at_ms), row.refund && say(row.refund)], end: `¥${yuan(row.amount)}` });
+    return personRow(row, { lines: [line], end: [`¥${yuan(row.amount)}`], look: "df-paying" });
+  },
+  payer(row) {
+    const end = [`¥${yuan(row.amount)}`, row.refundable && refundButton(row)];
+    return personRow(row, { lines: [date(row.at_ms), row.refund && say(row.refund)], end });
+  },
+};
+
+const peopleItem = (row) => PEOPLE[row.kind](row);
+
+function refundButton({ name, amount, refundable }) {
+  const args = { name, amount: yuan(amount) };
+  const label = say(words("refund_one_label", args));
+  const button = element("button", { class: "df-quiet df-refund", type: "button", "aria-label": label }, say(words("refund_one")));
+  const act = () => api.refund(orderId, refundable);
+  button.addEventListener("click", () => afterAsking(button, ["refund_title", words("refund_one_ask", args)], act));
+  return button;
 }
 
 function timelineItem(line) {
@@ -72,17 +94,37 @@ function timelineItem(line) {
   );
 }
 
-async function close() {
-  if (!(await ask(say, words("close_title"), words("close_ask")))) return;
-  byId("close").disabled = true;
+/** Ask first, then do what cannot be undone; `act()` resolves to the order afterwards. */
+async function afterAsking(button, [title, text], act) {
+  if (!(await ask(say, words(title), text))) return;
+  button.disabled = true;
   try {
-    watch.take(await api.closeOrder(orderId));
+    watch.take(await act());
   } catch (error) {
     toast(errorText(say, error));
     watch.refetch();
   } finally {
-    byId("close").disabled = false;
+    button.disabled = false;
   }
+}
+
+async function poster() {
+  const button = byId("poster");
+  button.disabled = true;
+  api.tellShared(orderId);
+  try {
+    showPoster(order, await drawPoster(order, { qr: await api.qr(orderId), say }), say);
+  } catch (error) {
+    toast(errorText(say, error));
+  } finally {
+    button.disabled = false;
+  }
+}
+
+/** Nothing depends on it: what cannot be read now is read the next time. */
+async function askVisitors() {
+  visitors = await api.visitors(orderId).catch(() => visitors);
+  draw();
 }
 
 function show(newest) {
@@ -90,9 +132,12 @@ function show(newest) {
     location.replace(`/pay/${orderId}`); // shared from WeChat's own menu, this page is what a friend opens
     return;
   }
+  const completed = order?.state === "OPEN" && newest.state === "PAID";
+  if (!order) askVisitors();
   order = named(newest, say(words("a_friend")));
   setCard(order);
   draw();
+  if (completed) celebrate({ document, window });
 }
 
 function showStatus(status) {
@@ -108,7 +153,15 @@ drawShareLink(page);
 byId("as-friend").hidden = !page.simulated;
 byId("open-as-friend").href = `/auth/login?next=${encodeURIComponent(`/pay/${orderId}`)}&switch=1`;
 byId("open-outside").href = `/pay/${orderId}?outside=1`;
-byId("close").addEventListener("click", close);
+byId("wechat-hint").hidden = !/MicroMessenger/i.test(window.navigator.userAgent);
+byId("poster").addEventListener("click", poster);
+byId("close").addEventListener("click", ({ currentTarget }) =>
+  afterAsking(currentTarget, ["close_title", words("close_ask")], () => api.closeOrder(orderId)),
+);
+byId("refund").addEventListener("click", ({ currentTarget }) =>
+  afterAsking(currentTarget, ["refund_title", words("refund_all_ask")], () => api.refund(orderId)),
+);
 const watch = watchOrder(page, { onOrder: show, onStatus: showStatus });
 everySecond(draw);
+setInterval(() => document.hidden || order?.state !== "OPEN" || askVisitors(), VISITORS_MS);
 showWhoIAm(page).catch(() => {});

@@ -232,20 +232,24 @@ function payScene(order, nowMs, unconfirmed) {
 /**
  * What the initiator sees of an order.
  *
- * Returns `{state, mood, live, progress, payers, paying, canClose, canShare, complete, reward, seconds, timeline}`; `payers`
- * are payments that brought money, newest first, `paying` are friends at the cashier now with `seconds` left of their lease.
+ * Returns `{state, mood, live, progress, payers, paying, canClose, canRefund, canShare, complete, reward, seconds, timeline}`;
+ * `payers` are payments that brought money, newest first, `paying` are friends at the cashier now with `seconds` left of
+ * their lease. A payer's `refundable` is the number to give his money back by, or null.
  */
 export function initiatorView(order, nowMs) {
   const open = stateNow(order, nowMs) === "OPEN";
+  const mine = order.my_role === "initiator";
+  const canRefund = mine && order.state === "PAID";
   const paying = open ? order.payments.filter((payment) => isLeased(payment, nowMs)) : [];
   return {
     state: stateWords(order, nowMs),
     mood: mood(order, nowMs),
     live: liveWords(order, paying, nowMs),
     progress: progress(order),
-    payers: order.payments.filter(isPaid).sort((a, b) => b.paid_at_ms - a.paid_at_ms).map(payerLine),
+    payers: order.payments.filter(isPaid).sort((a, b) => b.paid_at_ms - a.paid_at_ms).map((p) => payerLine(p, canRefund)),
     paying: paying.map((p) => ({ ...p.payer, amount: p.amount, seconds: secondsUntil(p.lease_until_ms, nowMs) })),
-    canClose: open && order.my_role === "initiator",
+    canClose: open && mine,
+    canRefund,
     canShare: open,
     complete: order.state === "PAID",
     reward: rewardWords(order),
@@ -254,10 +258,11 @@ export function initiatorView(order, nowMs) {
   };
 }
 
-const payerLine = (payment) => ({
+const payerLine = (payment, canRefund) => ({
   ...payment.payer,
   amount: payment.amount,
   at_ms: payment.paid_at_ms,
+  refundable: canRefund && !payment.refund ? payment.out_trade_no : null,
   refund: payment.refund && refundWords(payment.refund),
 });
 
