@@ -223,6 +223,11 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "See that name, firewall and proxy lead to daifu, and that it runs.",
     ),
     "not_running": ("Nothing runs at {url}.", "Start daifu, and run the doctor again."),
+    "sockets_fine": ("WebSockets come through.", ""),
+    "sockets_cut": (
+        "A WebSocket is answered {status}: pages fall back to slower ways of watching.",
+        "Have the proxy pass Upgrade and Connection on below /ws/, over HTTP/1.1.",
+    ),
     "verification_fine": ("/{name} is served.", ""),
     "verification_hidden": (
         "/{name} is not served as it lies in WECHAT_VERIFY_FILES: WeChat refuses the domain.",

@@ -154,6 +154,11 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "front_door_tls": ("{url} 的证书无效，微信不会发通知。", "安装受信任机构签发的、域名相符的完整证书链。"),
     "front_door_shut": ("从本机访问不到 {url}（{reason}）。", "检查域名、防火墙和代理，并确认 daifu 在运行。"),
     "not_running": ("{url} 没有程序在运行。", "启动 daifu，再运行 doctor。"),
+    "sockets_fine": ("WebSocket 可以连通。", ""),
+    "sockets_cut": (
+        "WebSocket 握手返回 {status}，页面只能用较慢的方式更新。",
+        "让代理用 HTTP/1.1 把 /ws/ 下的 Upgrade 和 Connection 头转给 daifu。",
+    ),
     "verification_fine": ("/{name} 可以访问。", ""),
     "verification_hidden": (
         "/{name} 与 WECHAT_VERIFY_FILES 中的文件不一致，微信会拒绝该域名。",

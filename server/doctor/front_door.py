@@ -1,4 +1,4 @@
-"""What WeChat finds at PUBLIC_URL: the notify addresses, the verification files, and no metrics."""
+"""What WeChat and friends find at PUBLIC_URL: the notify addresses, sockets, the verification files, and no metrics."""
 
 import asyncio
 import ssl
@@ -37,14 +37,33 @@ async def check_front_door(settings: Settings) -> list[Finding]:
             others = await asyncio.gather(*(http.post(path, content=b"") for path in _other_paths(settings)))
             files = [(Path(file), await http.get(f"/{Path(file).name}")) for file in settings.wechat_verify_files]
             metrics = await http.get("/metrics")
+            sockets = await _sockets(http, settings)
         except httpx.HTTPError as error:
             return [_unreachable(settings, error)]
     doubts = (_doubt(path, answer) for path, answer in zip(_other_paths(settings), others, strict=True))
     found = [doubt for doubt in doubts if doubt] or [ok("notify_fine", url=settings.origin + NOTIFY_PATH)]
-    return [*found, *_verification(files), *_metrics(settings, metrics)]
+    return [*found, sockets, *_verification(files), *_metrics(settings, metrics)]
 
 
 _HEADERS: Final[Mapping[str, str]] = {"User-Agent": "daifu-doctor", "Content-Type": "text/xml"}
+
+
+# RFC 6455, 4.1. daifu takes the handshake and then sends the stranger away.
+_SOCKET_PATH: Final = "/ws/orders/00000000000000000000000000"
+_HANDSHAKE: Final[Mapping[str, str]] = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "ZGFpZnUgZG9jdG9yIDAxMg==",
+}
+
+
+async def _sockets(http: httpx.AsyncClient, settings: Settings) -> Finding:
+    """A proxy that was not told of WebSockets drops `Upgrade`."""
+    headers = {**_HANDSHAKE, "Origin": settings.origin}
+    async with http.stream("GET", _SOCKET_PATH, headers=headers) as answer:
+        status = answer.status_code
+    return ok("sockets_fine") if status == httpx.codes.SWITCHING_PROTOCOLS else warning("sockets_cut", status=status)
 
 
 def _other_paths(settings: Settings) -> tuple[str, ...]:

@@ -190,7 +190,9 @@ async def test_a_sound_installation_has_no_problem(installation: Installation) -
     found = await installation.findings()
 
     assert {each.code for each in found if each.level is not Level.OK} == {"v3_key_unproved"}
-    assert {"v2_fine", "v3_fine", "certificate_fine", "notify_fine", "clock_fine"} <= {each.code for each in found}
+    assert {"v2_fine", "v3_fine", "certificate_fine", "notify_fine", "sockets_fine", "clock_fine"} <= {
+        each.code for each in found
+    }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -211,9 +213,19 @@ class Elsewhere(RequestHandler):
         self.redirect("https://pay.example.com/")
 
 
-async def test_a_public_address_that_redirects_is_named(installation: Installation) -> None:
+class NoSockets(RequestHandler):
+    """A proxy that passes on what is posted, and knows of nothing else."""
+
+    def post(self) -> None:
+        self.finish("<xml><return_code>FAIL</return_code></xml>")
+
+
+@pytest.mark.parametrize(("proxy", "code"), [(Elsewhere, "notify_redirected"), (NoSockets, "sockets_cut")])
+async def test_a_proxy_that_does_not_pass_on_what_it_should_is_named(
+    proxy: type[RequestHandler], code: str, installation: Installation
+) -> None:
     sockets = bind_sockets(0, "127.0.0.1")
-    server = HTTPServer(Application([(r"/.*", Elsewhere)]))
+    server = HTTPServer(Application([(r"/wechat/.*", proxy)]))
     server.add_sockets(sockets)
     installation.settings["public_url"] = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
 
@@ -221,7 +233,7 @@ async def test_a_public_address_that_redirects_is_named(installation: Installati
     server.stop()
     await server.close_all_connections()
 
-    assert problems == {"notify_redirected"}
+    assert problems == {code}
 
 
 async def test_api_v3_alone_proves_the_appid_by_an_order_that_is_closed_at_once(installation: Installation) -> None:
