@@ -18,6 +18,8 @@ class Shelf(Protocol):
 
     def order(self, order_id: str) -> Document: ...
 
+    def deliveries(self, order_id: str) -> list[Document]: ...
+
     def stored(self) -> Stored: ...
 
     def close(self) -> None: ...
@@ -34,6 +36,11 @@ class SqliteShelf:
             row = connection.execute("SELECT doc FROM orders WHERE order_id = ?", (order_id,)).fetchone()
         document: Document = json.loads(row["doc"])
         return document
+
+    def deliveries(self, order_id: str) -> list[Document]:
+        with self._open() as connection:
+            rows = connection.execute("SELECT doc FROM deliveries WHERE order_id = ?", (order_id,)).fetchall()
+        return [json.loads(row["doc"]) for row in rows]
 
     def stored(self) -> Stored:
         with self._open() as connection:
@@ -62,6 +69,9 @@ class MongoShelf:
         document = self._database["orders"].find_one({"_id": order_id})
         assert document is not None, order_id
         return document
+
+    def deliveries(self, order_id: str) -> list[Document]:
+        return [*self._database["deliveries"].find({"order_id": order_id})]
 
     def stored(self) -> Stored:
         orders = {document["_id"]: document for document in self._database["orders"].find()}

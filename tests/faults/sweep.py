@@ -7,6 +7,7 @@ or asks WeChat for.
 """
 
 import asyncio
+import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Any, Final
 import httpx
 
 from tests.faults.auditor import Document, history
-from tests.faults.site import PROMISED, Case, Site
+from tests.faults.site import Case, Site
 from tests.faults.tracing import Point, killed_at, recorded
 from tests.people import Page, Person
 
@@ -28,7 +29,7 @@ class Flow(ABC):
     """Something money does, from outside."""
 
     final_state: str
-    promises: Sequence[str]  # webhooks it owes once each, with {} for the number
+    promises: Sequence[str]  # what the merchant is to be told of, once each, with {} for the number
 
     async def prepare(self, site: Site) -> Case:
         """Return a case in which the flow can begin."""
@@ -53,8 +54,7 @@ class Flow(ABC):
         """What people do when they got no answer; WeChat does nothing a second time."""
 
     def is_done(self, order: Document) -> bool:
-        kinds = {effect["kind"] for effect in order["effects"]}
-        return order["state"] == self.final_state and kinds <= set(PROMISED)
+        return order["state"] == self.final_state and not order.get("effects")
 
 
 class NotifyFlow(Flow):
@@ -74,7 +74,7 @@ class RefundFlow(Flow):
     """The initiator gives a payment back: the call, WeChat's word, the question, the reward taken back."""
 
     final_state = "REFUNDED"
-    promises = ("payment.paid:{}", "order.paid", "refund.success:{}R1")
+    promises = ("payment.paid:{}", "order.paid", "refund.success:{}R1", "order.refunded")
 
     async def prepare(self, site: Site) -> Case:
         case = await super().prepare(site)
@@ -157,9 +157,10 @@ async def _end(site: Site, flow: Flow, case: Case, seen: list[dict[str, Any]]) -
         await site.until(case, lambda order: flow.is_done(order) or site.has_nothing_due(order))
         order = await asyncio.to_thread(site.shelf.order, case.order_id)
         if flow.is_done(order):
-            return await _shown(case, order, seen) + _kept_promises(flow, case, order)
+            told = await asyncio.to_thread(site.shelf.deliveries, case.order_id)
+            return await _shown(case, order, seen) + _kept_promises(flow, case, told)
         await site.next_life()
-    return [f"not done after {MOST_LIVES} lives: {order['state']} {order['effects']}"]
+    return [f"not done after {MOST_LIVES} lives: {order['state']} {order.get('effects')}"]
 
 
 async def _shown(case: Case, order: Document, seen: list[dict[str, Any]]) -> list[str]:
@@ -173,10 +174,17 @@ async def _shown(case: Case, order: Document, seen: list[dict[str, Any]]) -> lis
     return wrong
 
 
-def _kept_promises(flow: Flow, case: Case, order: Document) -> list[str]:
-    owed = Counter(effect["about"] for effect in order["effects"] if effect["kind"] == "webhook")
+def _kept_promises(flow: Flow, case: Case, told: Sequence[Document]) -> list[str]:
+    there = Counter(map(_told_of, told))
     due = Counter(promise.format(case.out_trade_no) for promise in flow.promises)
-    return [] if owed == due else [f"webhooks to be: {dict(owed)}, not {dict(due)}"]
+    return [] if there == due else [f"the merchant is to be told: {dict(there)}, not {dict(due)}"]
+
+
+def _told_of(delivery: Document) -> str:
+    """Return the event, and the number it is about."""
+    data = json.loads(delivery["body"])["data"]
+    number = data.get("out_refund_no") or data.get("out_trade_no")
+    return f"{delivery['event']}:{number}" if number else str(delivery["event"])
 
 
 async def _frames(page: Page, final_state: str) -> list[dict[str, Any]]:
