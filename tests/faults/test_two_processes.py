@@ -61,7 +61,7 @@ async def test_with_redis_killed_no_notify_fails_and_every_page_is_right_within_
         answer = await cluster.notify(out_trade_no, cluster.servers[1])
         assert b"SUCCESS" in answer.content
     await asyncio.gather(*(until_paid(page) for page in pages))
-    assert time.monotonic() - began_s < STALE_S + 5
+    assert time.monotonic() - began_s < STALE_S
 
     await asyncio.to_thread(cluster.redis.start)
     order_id, out_trade_no = attempts[20]
@@ -81,7 +81,7 @@ async def test_with_mongodb_stopped_every_notify_is_failed_in_time_and_afterward
     await asyncio.to_thread(cluster.mongo.stop)
     began_s = time.monotonic()
     answers = await asyncio.gather(*(cluster.notify(number, cluster.servers[1]) for _, number in attempts))
-    assert time.monotonic() - began_s < 3.5
+    assert time.monotonic() - began_s < 3
     assert all(b"FAIL" in answer.content and b"SUCCESS" not in answer.content for answer in answers)
 
     await asyncio.to_thread(cluster.mongo.start)
