@@ -29,6 +29,7 @@ from server.usecases.change_order import Change
 from server.usecases.hear_of_refund import RefundNews, hear_of_refund
 from server.usecases.settle import settle
 from server.wechat import v3
+from server.wechat.proof import Proved
 from server.wechat.v2 import NotPaid, parse_notify
 from server.wechat.v2_refunds import parse_refund_notify
 
@@ -100,13 +101,13 @@ def _refused(route: NotifyRoute, judgement: Judgement) -> Judgement:
 def _read_payment(
     headers: Mapping[str, str], body: bytes, services: Services, received_at_ms: int
 ) -> _Believed | NotPaid:
-    paid = parse_notify(headers, body, services.merchant)
+    paid = parse_notify(headers, body, services.merchant, proved=_counting(services))
     return paid if isinstance(paid, NotPaid) else _payment(paid, services)
 
 
 def _read_refund(headers: Mapping[str, str], body: bytes, services: Services, received_at_ms: int) -> _Believed:
     """A refund notify is encrypted, not signed: the refund itself changes only by WeChat's answer to our question."""
-    notice = parse_refund_notify(body, services.merchant)
+    notice = parse_refund_notify(body, services.merchant, proved=_counting(services))
     news = RefundNews(
         out_trade_no=notice.out_trade_no,
         out_refund_no=notice.out_refund_no,
@@ -122,7 +123,12 @@ def _read_v3(headers: Mapping[str, str], body: bytes, services: Services, receiv
     services.v3.keys.keep_fresh()
     try:
         said = v3.parse_notify(
-            HTTPHeaders(headers), body, services.v3.merchant, services.v3.keys.ring, now_s=received_at_ms // 1000
+            HTTPHeaders(headers),
+            body,
+            services.v3.merchant,
+            services.v3.keys.ring,
+            now_s=received_at_ms // 1000,
+            proved=_counting(services),
         )
     except UnknownSerial:
         services.v3.keys.want()  # WeChat sends it again, and by then the key is here
@@ -138,6 +144,10 @@ def _read_v3(headers: Mapping[str, str], body: bytes, services: Services, receiv
         amount=said.amount,
     )
     return _refund(news, services)
+
+
+def _counting(services: Services) -> Proved:
+    return lambda kind, key: services.metrics.notify_keys.labels(kind, key).inc()
 
 
 def _payment(paid: PaymentConfirmed, services: Services) -> _Believed:

@@ -210,7 +210,7 @@ async def build(settings: Settings) -> Services:
     bus = await RedisBus.open(redis_url, hub=hub, store=store, metrics=metrics) if redis_url else LocalBus(hub)
     metrics.watch("daifu_bus_deaf", "1 while news of other processes does not come through.", lambda: bus.is_deaf)
     if v3 is not None:
-        v3.keys.keep_fresh()
+        await v3.keys.begin()  # a notify that comes at once must find the key it was signed with
     bell = asyncio.Event()
     cache = await RedisCache.open(redis_url) if redis_url else LocalCache(time.monotonic)
     changed_days: set[str] = set()

@@ -37,6 +37,12 @@ class Metrics:
             ("route", "verdict", "reason"),
             registry=self.registry,
         )
+        self.notify_keys = Counter(
+            "daifu_notify_keys",
+            "Notifies proved, by kind of key and which one: its place in the settings, or WeChat's own name for it.",
+            ("kind", "key"),
+            registry=self.registry,
+        )
         self.notify_seconds = Histogram(
             "daifu_notify_seconds",
             "From a notify's last byte to its answer.",

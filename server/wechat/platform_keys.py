@@ -20,6 +20,7 @@ from server.wechat.v3_keys import KeyRing
 BETWEEN_FETCHES_S: Final = 60.0
 # WeChat shows a new certificate at least a day before it signs with it.  Source: API v3, "platform certificates".
 FRESH_FOR_S: Final = 12 * 3600.0
+LONGEST_BEGIN_S: Final = 3.0  # then the server starts without them
 
 log: Final = structlog.get_logger()
 
@@ -48,12 +49,19 @@ class PlatformKeys:
         return self._ring
 
     def keep_fresh(self) -> None:
-        """Ask for the certificates if they may have changed. With a public key in the settings there may be none."""
-        is_first = self._asked_at_s is None
-        if is_first and self._has_pinned:
-            return
-        if is_first or self._age_s >= FRESH_FOR_S:
+        """Ask for the certificates if they may have changed."""
+        if self._age_s >= FRESH_FOR_S:
             self.want()
+
+    async def begin(self) -> None:
+        """
+        Return when the certificates are here, or cannot be had for now.
+
+        Also with a public key in the settings: while a merchant is moved from the one to the other, either may sign.
+        """
+        self.want()
+        if self._fetching is not None:
+            await asyncio.wait([self._fetching], timeout=LONGEST_BEGIN_S)
 
     def want(self) -> None:
         """Fetch in the background, unless that is under way or was tried a moment ago."""
@@ -85,7 +93,9 @@ class PlatformKeys:
         try:
             keys = await self._fetch(self._ring)
         except (WeChatError, BadNotify) as error:
-            log.warning("certificates_not_fetched", reason=str(error))
+            # A merchant who was never given certificates has a public key, and needs none.
+            tell = log.info if self._has_pinned else log.warning
+            tell("certificates_not_fetched", reason=str(error))
             return
         except Exception:
             log.exception("certificates_broke")

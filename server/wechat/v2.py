@@ -16,6 +16,7 @@ from msgspec import Struct
 from server.domain.events import Evidence, PaymentConfirmed
 from server.errors import MalformedNotify, MerchantMismatch
 from server.wechat.flat_xml import read_flat_xml
+from server.wechat.proof import KeyKind, Proved, uncounted
 from server.wechat.v2_payment import paid_payment
 from server.wechat.v2_sign import Merchant, check_ours, verify
 
@@ -37,13 +38,16 @@ class NotPaid(Struct, frozen=True):
     field: Literal["return_code", "result_code", "event_type"]
 
 
-def parse_notify(headers: Mapping[str, str], body: bytes, merchant: Merchant) -> PaymentConfirmed | NotPaid:
+def parse_notify(
+    headers: Mapping[str, str], body: bytes, merchant: Merchant, *, proved: Proved = uncounted
+) -> PaymentConfirmed | NotPaid:
     """
     Read one payment notify. Fetches, stores and logs nothing.
 
     Args:
         headers: Unused: API v2 says nothing in them, and nothing about the sender replaces the signature.
         body: The bytes as received.
+        proved: Told which key it was signed with.
 
     Raises:
         MalformedNotify, SignatureMismatch, MerchantMismatch: The peer's fault.
@@ -51,7 +55,7 @@ def parse_notify(headers: Mapping[str, str], body: bytes, merchant: Merchant) ->
     fields = read_flat_xml(body)
     if _says_fail(fields, "return_code") or fields.keys() <= {"return_code", "return_msg"}:
         return NotPaid("return_code")  # carries no signature, and nothing to sign
-    verify(fields, merchant)
+    proved(KeyKind.API_KEY, str(verify(fields, merchant)))
     _check_unambiguous(fields)
     if _says_fail(fields, "result_code"):
         return NotPaid("result_code")

@@ -22,6 +22,7 @@ from server.domain.money import Fen
 from server.errors import MalformedNotify, SignatureMismatch, WeChatUnavailable
 from server.wechat import v2_answers
 from server.wechat.flat_xml import read_flat_xml
+from server.wechat.proof import KeyKind, Proved, uncounted
 from server.wechat.v2_calls import signed_request
 from server.wechat.v2_fields import checked, fen
 from server.wechat.v2_sign import Merchant, check_ours
@@ -123,9 +124,10 @@ def query_result(fields: Mapping[str, str], payment: Payment, refund: Refund) ->
     return _progressed("refundquery", found, refund.out_refund_no, state)
 
 
-def parse_refund_notify(body: bytes, merchant: Merchant) -> RefundNotice:
+def parse_refund_notify(body: bytes, merchant: Merchant, *, proved: Proved = uncounted) -> RefundNotice:
     """
-    Read one refund notify: no signature, but a part that only WeChat and we can encrypt.
+    Read one refund notify: no signature, but a part that only WeChat and we can encrypt. `proved` is told which key
+    opened it.
 
     Raises:
         SignatureMismatch: No key of ours opens it to a document. Every way to fail says the same, since each
@@ -136,7 +138,7 @@ def parse_refund_notify(body: bytes, merchant: Merchant) -> RefundNotice:
     if outer.get("return_code") != "SUCCESS":
         raise MalformedNotify("return_code")
     check_ours(outer, merchant)
-    inner = _open(outer.get("req_info", ""), merchant)
+    inner = _open(outer.get("req_info", ""), merchant, proved)
     status = inner.get("refund_status", "")
     if status not in _FINAL_STATUSES:
         raise MalformedNotify("refund_status")
@@ -174,15 +176,16 @@ def _progressed(call: str, fields: Mapping[str, str], out_refund_no: str, state:
     return RefundProgressed(out_refund_no=out_refund_no, state=state, refund_id=refund_id)
 
 
-def _open(req_info: str, merchant: Merchant) -> dict[str, str]:
+def _open(req_info: str, merchant: Merchant, proved: Proved) -> dict[str, str]:
     try:
         ciphertext = base64.b64decode(req_info)
     except ValueError:
         raise SignatureMismatch from None
     if base64.b64encode(ciphertext).decode() != req_info:  # the decoder overlooks blanks, rests and trailing "="
         raise SignatureMismatch
-    for key in merchant.api_keys:
+    for place, key in enumerate(merchant.api_keys, start=1):
         if (fields := _open_with(key, ciphertext)) is not None:
+            proved(KeyKind.API_KEY, str(place))
             return fields
     raise SignatureMismatch
 

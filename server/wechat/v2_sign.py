@@ -68,9 +68,9 @@ def sign(params: Mapping[str, str], key: str, sign_type: SignType) -> str:
     return _digest(_signed_text(params), key, sign_type)
 
 
-def verify(fields: Mapping[str, str], merchant: Merchant) -> None:
+def verify(fields: Mapping[str, str], merchant: Merchant) -> int:
     """
-    Return if one of the merchant's keys signed all these fields with the merchant's algorithm.
+    Return which of the merchant's keys, from 1, signed all these fields with the merchant's algorithm.
 
     Raises:
         SignatureMismatch: The signature is missing, of another shape or algorithm, or wrong.
@@ -81,8 +81,10 @@ def verify(fields: Mapping[str, str], merchant: Merchant) -> None:
     if (fields.get("sign_type") or sign_type) != sign_type or not _SIGN.fullmatch(received):
         raise SignatureMismatch
     text = _signed_text(fields)
-    if not any(hmac.compare_digest(received, _digest(text, key, sign_type)) for key in merchant.api_keys):
-        raise SignatureMismatch
+    for place, key in enumerate(merchant.api_keys, start=1):
+        if hmac.compare_digest(received, _digest(text, key, sign_type)):
+            return place
+    raise SignatureMismatch
 
 
 def check_ours(fields: Mapping[str, str], merchant: Merchant) -> None:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from server.domain.events import Evidence, PaymentConfirmed
 from server.domain.money import Fen
 from server.errors import MalformedNotify, MerchantMismatch
+from server.wechat.proof import KeyKind, Proved, uncounted
 from server.wechat.v3_cipher import Sealed, unseal
 from server.wechat.v3_json import FenAmount, OutRefundNo, OutTradeNo, WeChatNumber, read_json
 from server.wechat.v3_keys import KeyRing, verify
@@ -65,7 +66,13 @@ _REFUND_EVENTS = {"REFUND.SUCCESS": "SUCCESS", "REFUND.ABNORMAL": "ABNORMAL", "R
 
 
 def parse_notify(
-    headers: Mapping[str, str], body: bytes, merchant: V3Merchant, ring: KeyRing, *, now_s: int
+    headers: Mapping[str, str],
+    body: bytes,
+    merchant: V3Merchant,
+    ring: KeyRing,
+    *,
+    now_s: int,
+    proved: Proved = uncounted,
 ) -> PaymentConfirmed | RefundEnded | OtherEvent:
     """
     Read one notify. Fetches, stores and logs nothing.
@@ -74,17 +81,18 @@ def parse_notify(
         headers: A mapping that does not mind the case of names.
         body: The bytes as received; WeChat signs exactly these.
         now_s: Unix time in seconds.
+        proved: Told which of WeChat's keys signed it and which of ours opened it.
 
     Raises:
         MalformedNotify, StaleNotify, UnknownSerial, SignatureMismatch, SealBroken, MerchantMismatch: The peer's fault,
             except that an unknown serial or a broken seal can also mean that a key of ours is missing.
     """
-    verify(headers, body, ring, now_s=now_s)
+    proved(KeyKind.PLATFORM, verify(headers, body, ring, now_s=now_s))
     notify = read_json(body, _Notify)
     if notify.event_type == "TRANSACTION.SUCCESS":
-        return _paid(unseal(notify.resource, merchant.api_v3_keys), merchant)
+        return _paid(unseal(notify.resource, merchant.api_v3_keys, proved=proved), merchant)
     if notify.event_type in _REFUND_EVENTS:
-        refund = read_json(unseal(notify.resource, merchant.api_v3_keys), _RefundResource)
+        refund = read_json(unseal(notify.resource, merchant.api_v3_keys, proved=proved), _RefundResource)
         return _ended(refund, _REFUND_EVENTS[notify.event_type], merchant)
     return OtherEvent(notify.event_type)
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 from server.errors import SealBroken
+from server.wechat.proof import KeyKind, Proved, uncounted
 
 
 class Sealed(Struct, frozen=True):
@@ -22,9 +23,9 @@ class Sealed(Struct, frozen=True):
     associated_data: str = ""
 
 
-def unseal(sealed: Sealed, api_v3_keys: tuple[str, ...]) -> bytes:
+def unseal(sealed: Sealed, api_v3_keys: tuple[str, ...], *, proved: Proved = uncounted) -> bytes:
     """
-    Return the text, opened with whichever of the keys fits.
+    Return the text, opened with whichever of the keys fits; `proved` is told which.
 
     Raises:
         SealBroken: None does, or it is sealed in another way than API v3 does.
@@ -35,9 +36,11 @@ def unseal(sealed: Sealed, api_v3_keys: tuple[str, ...]) -> bytes:
         ciphertext = base64.b64decode(sealed.ciphertext, validate=True)
     except ValueError:
         raise SealBroken from None
-    for key in api_v3_keys:
+    for place, key in enumerate(api_v3_keys, start=1):
         try:
-            return AESGCM(key.encode()).decrypt(sealed.nonce.encode(), ciphertext, sealed.associated_data.encode())
+            text = AESGCM(key.encode()).decrypt(sealed.nonce.encode(), ciphertext, sealed.associated_data.encode())
         except (InvalidTag, ValueError):  # a nonce of another length is a ValueError
             continue
+        proved(KeyKind.API_V3_KEY, str(place))
+        return text
     raise SealBroken
