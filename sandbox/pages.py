@@ -1,9 +1,13 @@
 """The page that explains the simulator, its files, and the faces of its users."""
 
+from itertools import islice
 from typing import Final
+from urllib.parse import urlsplit
 
 from tornado.web import StaticFileHandler
 
+from sandbox.clock import beijing_timestamp
+from sandbox.switches import SWITCHES
 from sandbox.users import avatar_svg
 from sandbox.web import Handler
 
@@ -27,7 +31,19 @@ class HomeHandler(Handler):
             order_count=len(orders),
             refunds=refunds[:_NEWEST],
             refund_count=len(refunds),
+            calls=list(islice(reversed(self.world.journal.calls), _NEWEST)),
+            notifies=list(islice(reversed(self.world.journal.notifies), _NEWEST)),
+            pending=len(self.world.notifier.pending()),
+            clock_time=beijing_timestamp,
+            switches=SWITCHES,
+            faults=self.world.faults.as_json(),
+            shop_url=self._shop_url(),
         )
+
+    def _shop_url(self) -> str:
+        """Where the merchant listens that was started together with this simulator: on the port before."""
+        here = urlsplit(f"{self.request.protocol}://{self.request.host}")
+        return f"{here.scheme}://{here.hostname}:{(here.port or 80) - 1}"
 
 
 class AvatarHandler(Handler):

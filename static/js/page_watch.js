@@ -3,7 +3,7 @@
 import { Watch } from "./watch.js";
 import { eventsWay, pollWay, socketWay } from "./ways.js";
 
-/** When a page is seen again, when its network is back, when it is left. */
+/** When a page is seen again, when its network comes or goes, when it is left. */
 export function pageSigns(window, document) {
   return {
     isHidden: () => document.hidden,
@@ -12,6 +12,7 @@ export function pageSigns(window, document) {
         [document, "visibilitychange", () => document.hidden || onSeen()],
         [window, "pageshow", onSeen],
         [window, "online", onNetwork],
+        [window, "offline", onNetwork], // a line without a network is silent for long before it breaks
         [window, "pagehide", onLeft],
       ];
       for (const [target, type, act] of signs) target.addEventListener(type, act);

@@ -16,8 +16,8 @@ from server.domain.user import User
 from server.usecases.change_order import change_order
 from tests.builders import a_person, after
 from tests.domain.histories import paid, placed
+from tests.e2e.looking import looks, looks_right
 from tests.e2e.phones import Look, Phones
-from tests.e2e.test_looks_in_browser import LOOKS, looks_right
 from tests.running import Daifu, start_daifu
 
 pytestmark = pytest.mark.browser
@@ -76,7 +76,7 @@ async def stuck_order(daifu: Daifu) -> str:
     return order.order_id
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+@pytest.mark.parametrize("look", looks(), ids=lambda look: look.name)
 async def test_the_operator_logs_in_sees_the_numbers_move_and_helps_what_is_stuck(
     look: Look, guarded: Daifu, phones: Phones
 ) -> None:

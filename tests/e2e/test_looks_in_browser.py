@@ -5,17 +5,11 @@ from typing import Final
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.phones import Look, Phones, Tab
+from tests.e2e.looking import looks, looks_right
+from tests.e2e.phones import Look, Phones
 from tests.running import Daifu
 
 pytestmark = pytest.mark.browser
-
-LOOKS: Final = (
-    Look("zh-CN", 375),
-    Look("zh-CN", 1280, dark=True),
-    Look("en", 375, dark=True),
-    Look("en", 1280),
-)
 
 WORDS: Final = {
     "zh-CN": {
@@ -47,7 +41,7 @@ WORDS: Final = {
 }
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+@pytest.mark.parametrize("look", looks(), ids=lambda look: look.name)
 async def test_every_main_state_has_its_words_and_fits_the_screen(look: Look, daifu: Daifu, phones: Phones) -> None:
     words = WORDS[look.locale]
     initiator = await phones.new(look)
@@ -114,11 +108,3 @@ async def test_an_address_without_an_order_is_a_page_that_leads_home(daifu: Daif
     await tab.page.locator(".df-message a").click()
     await tab.ready()
     await expect(tab.page.locator("#create")).to_be_visible()
-
-
-async def looks_right(tab: Tab, name: str) -> None:
-    """Take a picture if one is wanted; nothing may reach beyond the screen's sides."""
-    await tab.page.bring_to_front()
-    await tab.picture(name)
-    too_wide = await tab.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert too_wide == 0

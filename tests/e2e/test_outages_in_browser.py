@@ -11,6 +11,7 @@ from playwright.async_api import expect
 from sandbox.app import Sandbox
 from tests.e2e.phones import Phones, Tab
 from tests.faults.processes import ServerProcess, a_free_port, merchant_environment
+from tests.people import Person
 from tests.running import Daifu
 
 pytestmark = pytest.mark.browser
@@ -69,6 +70,35 @@ async def test_money_paid_while_the_server_is_dead_reaches_both_pages_after_its_
     await expect(initiator.page.locator("#order-state")).to_have_attribute("data-state", "PAID", timeout=40_000)
     await initiator.shows("#live", "小明 has paid for you · 1 of 1")
     for tab in (initiator, friend):
+        assert await tab.was_not_reloaded()
+
+
+async def test_a_phone_without_a_network_and_a_frozen_tab_both_end_on_paid_by_themselves(
+    daifu: Daifu, phones: Phones, wechat_control: httpx.AsyncClient
+) -> None:
+    phones.expect_complaint("ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED|WebSocket connection to")
+    initiator = await phones.open_as("小红", daifu.url)
+    link = await initiator.create_order()
+    looker = await phones.open_as("老王", link)
+    for tab in (initiator, looker):
+        await tab.is_live()
+        await tab.mark()
+    devtools = await looker.page.context.new_cdp_session(looker.page)
+    await devtools.send("Page.setWebLifecycleState", {"state": "frozen"})
+    await initiator.page.context.set_offline(True)
+    await shows_no_connection(initiator)
+
+    async with Person("小明", daifu.url) as friend:
+        await friend.log_in()
+        out_trade_no = await friend.start_payment(link.rsplit("/", 1)[1])
+        await wechat_control.post("/_sim/pay", json={"out_trade_no": out_trade_no, "outcome": "ok"})
+    await initiator.page.context.set_offline(False)
+    await devtools.send("Page.setWebLifecycleState", {"state": "active"})
+
+    await initiator.shows("#live", "小明 has paid for you · 1 of 1")
+    await looker.shows("#headline", "Already paid by 小明")
+    for tab in (initiator, looker):
+        await tab.is_live()
         assert await tab.was_not_reloaded()
 
 

@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from sandbox.app import make_app
+from sandbox.switches import SWITCHES
 from sandbox.world import build_world
 from tests.sandbox.rig import Rig, served
 
@@ -174,12 +175,39 @@ async def test_only_this_machine_controls_anything(rig: Rig) -> None:
     assert (await rig.http.get("/_sim/merchant", headers=afar)).status_code == 200
 
 
+async def test_a_switch_on_the_home_page_turns_a_fault_on_and_all_of_them_off(rig: Rig) -> None:
+    for name in SWITCHES:
+        answer = await rig.http.post("/_sim/switch", data={"fault": name})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/#faults")
+    faults = (await rig.http.get("/_sim/faults")).json()["faults"]
+    assert [(fault["target"], fault["kind"]) for fault in faults] == [
+        (switch.fault["target"], switch.fault["kind"]) for switch in SWITCHES.values()
+    ]
+    assert "target notify · kind drop · times 0" in (await rig.http.get("/")).text
+
+    assert (await rig.http.post("/_sim/switch", data={"fault": "no such"})).status_code == 400
+    elsewhere = {"Sec-Fetch-Site": "cross-site"}
+    assert (await rig.http.post("/_sim/switch", data={}, headers=elsewhere)).status_code == 403
+    assert (await rig.http.get("/_sim/faults")).json()["faults"] == faults
+    await rig.http.post("/_sim/switch", data={"fault": ""})
+    assert (await rig.http.get("/_sim/faults")).json()["faults"] == []
+
+
 async def test_the_home_page_shows_merchant_users_and_newest_orders(rig: Rig) -> None:
     await rig.ordered(body="<b>bold</b>")
     page = await rig.http.get("/")
 
     assert page.status_code == 200
-    for shown in (rig.merchant["appid"], "小明", "ORDER000001", "&lt;b&gt;bold", "10.00", "NOTPAY", "/_sim/ledger"):
+    for shown in (
+        rig.merchant["appid"],
+        "小明",
+        "ORDER000001",
+        "&lt;b&gt;bold",
+        "10.00",
+        "NOTPAY",
+        "/_sim/ledger",
+        "unifiedorder",
+    ):
         assert shown in page.text
     assert rig.merchant["api_key"] not in page.text
     assert "script-src" not in page.headers["Content-Security-Policy"]
