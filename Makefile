@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 PIP_FLAGS := --disable-pip-version-check --quiet --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run sandbox demo test check bench-processes faults format lock clean browser strace
+.PHONY: help run sandbox demo test check bench-processes faults pictures format lock clean browser strace
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -43,6 +43,10 @@ bench-processes: $(VENV)/.dev ## measure two processes: the push, a dead Redis, 
 faults: $(VENV)/.dev strace ## kill -9 at every point of the money's way, and pay one share twice a thousand times
 	$(PY) -m benchmarks.faults sweep
 	$(PY) -m benchmarks.faults rivals
+
+pictures: $(VENV)/.dev browser ## walk through every state of the pages in every look, pictures to var/pictures
+	@mkdir -p var/pictures
+	DAIFU_SCREENSHOTS=var/pictures $(PY) -m pytest -q tests/e2e -k "looks or fits or operator"
 
 lock: $(VENV)/.run ## renew the lock files from pyproject.toml
 	$(PY) -m pip install --quiet uv

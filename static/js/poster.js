@@ -6,7 +6,7 @@ import { words, yuan } from "./order_view.js";
 const WIDTH = 750; // pixels: sharp on a phone, and small enough to send
 const HEIGHT = 1060;
 const MARGIN = 60;
-const QR = 480;
+const QR = 540;
 const FONT = '-apple-system, "PingFang SC", "Noto Sans CJK SC", "Microsoft YaHei", sans-serif';
 
 /**
