@@ -208,7 +208,7 @@ class TestDownAndBack:
                 await store.insert(an_order())
                 with MongoClient[Document](server.url) as shell:
                     names = set(shell.daifu.orders.index_information())
-                assert names == {"_id_", "orders_by_initiator", "orders_due"}
+                assert names == {"_id_", "orders_by_initiator", "orders_by_state", "orders_due"}
             finally:
                 await asyncio.to_thread(server.stop)
 
