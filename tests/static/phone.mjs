@@ -16,8 +16,8 @@ class SocketTask {
 
 class RequestTask {
   isAborted = false;
-  constructor({ url, method = "GET", header, timeout, success, fail }) {
-    Object.assign(this, { url, method, header, timeout, fails: () => fail({ errMsg: "request:fail" }) });
+  constructor({ url, method = "GET", data, header, timeout, success, fail }) {
+    Object.assign(this, { url, method, data, header, timeout, fails: () => fail({ errMsg: "request:fail" }) });
     this.brings = (statusCode, data) => success({ statusCode, data });
   }
   abort = () => (this.isAborted = true);
