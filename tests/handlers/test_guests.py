@@ -1,6 +1,7 @@
 """A friend in a browser that is not WeChat's: no login, a cookie that proves one thing, payment by code or link."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from sandbox.app import Sandbox
 from tests.handlers.test_scenes import v3_settings
 from tests.people import Person
 from tests.problems import problem
-from tests.running import Daifu, start_daifu
+from tests.running import Daifu, ShiftedClock, start_daifu
 
 GUEST = {"X-Daifu-Viewer": "guest"}
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1"
@@ -194,6 +195,36 @@ async def test_another_way_gives_the_first_one_up_and_closes_it_when_wechat_lets
     assert (code.lease_until_ms, link.lease_until_ms > 0) == (0, True)
     [close] = [effect for effect in order.effects if effect.kind == "close"]
     assert (close.about, close.due_at_ms) == (code.out_trade_no, code.created_at_ms + 300_000)
+
+
+async def test_a_code_that_ran_out_is_renewed_under_its_number(
+    wechat: Sandbox, wechat_control: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    merchant = (await wechat_control.get("/_sim/merchant")).json()
+    clock = ShiftedClock()
+    daifu = await start_daifu(
+        data_dir=tmp_path,
+        wechat_url=wechat.url,
+        merchant=merchant,
+        parts=lambda services: replace(services, clock=clock),
+    )
+    try:
+        async with Person("小红", daifu.url) as initiator:
+            await initiator.log_in()
+            order_id = (await initiator.place_order())["order_id"]
+        async with await a_guest(daifu, order_id) as guest:
+            first = (await begin(guest, order_id, "NATIVE")).json()
+            out_trade_no = first["payment"]["out_trade_no"]
+            clock.ahead_ms = first["params"]["expires_at_ms"] - clock.now_ms()
+            await daifu.services.cache.delete(f"prepay:{out_trade_no}")  # it keeps a code for an hour
+
+            second = (await begin(guest, order_id, "NATIVE")).json()
+
+        assert second["payment"]["out_trade_no"] == out_trade_no
+        assert second["params"]["code_url"] != first["params"]["code_url"]
+        assert second["params"]["expires_at_ms"] >= clock.now_ms() + 7_190_000
+    finally:
+        await daifu.aclose()
 
 
 class TestThePage:
