@@ -188,6 +188,7 @@ function failed(error) {
 
 /** A reload in the cashier loses its answer: ask the server about the attempt that was under way. */
 async function askAboutOpenAttempt() {
+  await looked; // a guest's page has to know first how one can pay here
   const open = order.payments.find((payment) => payment.mine && payment.trade_state === "USERPAYING");
   const left = order.payments.find((payment) => payment.mine && payment.lease_until_ms > api.nowMs());
   const mine = open ?? left;
@@ -231,8 +232,8 @@ byId("as-friend").hidden = !page.simulated || page.isGuest;
 byId("switch-person").href = `/auth/login?next=${encodeURIComponent(`/pay/${orderId}`)}&switch=1`;
 byId("switch-person").addEventListener("click", api.forgetViewer); // this tab becomes whoever logs in next
 window.addEventListener("pageshow", (event) => event.persisted && setBusy(null));
-if (page.isGuest) lookOutside();
-else cashier.ready().then((there) => (there || cashier.isWeChat ? draw() : lookOutside()));
+const looked = page.isGuest ? lookOutside() : null;
+if (!page.isGuest) cashier.ready().then((there) => (there || cashier.isWeChat ? draw() : lookOutside()));
 document.addEventListener("WeixinJSBridgeReady", () => {
   local.isOutside = false; // it came late
   draw();
