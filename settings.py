@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     )
     allowed_origins: Words = Field((), description="Further origins whose pages may call and watch.")
     trusted_proxies: Words = Field((), description="Addresses or networks whose X-Forwarded-For is believed.")
+    http_front: Literal["tornado", "fast"] = Field(
+        "tornado", description="What reads HTTP: Tornado's own server, or the fast front on llhttp."
+    )
     log_format: Literal["console", "json"] = Field("console", description="How log lines look.")
     notify_keep_days: int = Field(
         30, ge=1, le=3650, description="How many days what WeChat posted is kept, to be looked at and replayed."

@@ -15,6 +15,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from handlers.auth import Session
+from handlers.front.exchange import Exchange
 from handlers.problems import ApiError, ErrorBody, describe
 from handlers.requests import MAX_KEY, BadRequest, clean_text
 from handlers.texts import Language, preferred_language, text
@@ -174,7 +175,7 @@ class TooLargeHandler(BaseHandler):
     """A body beyond every limit of ours: it is read and dropped, so that the sender gets to hear the answer."""
 
     def prepare(self) -> None:
-        if isinstance(self.request.connection, HTTP1Connection):
+        if isinstance(self.request.connection, HTTP1Connection | Exchange):
             self.request.connection.set_max_body_size(MAX_DROPPED_BYTES)
 
     def data_received(self, chunk: bytes) -> None:

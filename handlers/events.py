@@ -12,6 +12,7 @@ from typing import Final
 from tornado.http1connection import HTTP1Connection
 
 from handlers.base import BaseHandler, checked_order_id
+from handlers.front.exchange import Exchange
 from handlers.problems import ApiError
 from handlers.watching import Seat
 from handlers.web import Web
@@ -65,8 +66,8 @@ class EventStream:
 
     def _cut(self) -> None:
         connection = self._handler.request.connection
-        if isinstance(connection, HTTP1Connection):
-            connection.stream.close()
+        if isinstance(connection, HTTP1Connection | Exchange):
+            connection.close()
 
     def _written(self, future: "asyncio.Future[None]") -> None:
         self._is_writing = False

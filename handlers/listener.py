@@ -1,8 +1,8 @@
-"""One process's end of the port: who is connected, which requests are still coming in, and how to take no more."""
+"""Tornado's own HTTP server as our end of the port."""
 
 import resource
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import (
@@ -14,19 +14,17 @@ from tornado.httputil import (
 )
 from tornado.iostream import IOStream
 
-RESERVED_FILES: Final = 64
+from handlers.port import RESERVED_FILES
 
 
 class Listener(HTTPServer):
-    """Tornado's HTTP server, which can be closed without cutting anybody off."""
+    """Fills `port.Port`: it can be closed without cutting anybody off."""
 
     def initialize(self, *args: Any, **kwargs: Any) -> None:
         super().initialize(*args, **kwargs)
         self._connected: set[object] = set()
         self.begun = 0
-        """How many requests ever began to come in."""
         self.coming_in = 0
-        """How many of them have not come in whole; only then the application knows of them."""
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
         # The kernel gives the lowest number that is free, so one this high says that nearly all are taken. The rest is
@@ -38,14 +36,9 @@ class Listener(HTTPServer):
 
     @property
     def connections(self) -> int:
-        """How many HTTP connections are open. A watch socket is none: it left with its handshake."""
         return len(self._connected)
 
     def take_no_more(self) -> None:
-        """
-        Close the port. From now on every answer is the last one on its connection, and says so (`Connection: close`),
-        so that a balancer takes its next request elsewhere before this connection ends.
-        """
         for listening in self._sockets.values():
             # Connected, but not accepted yet: closing the port would reset them.
             with suppress(OSError):

@@ -17,10 +17,13 @@ from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets
 
 from handlers.app import MAX_BODY_BYTES, make_app
+from handlers.front.front import Front
+from handlers.front.owner import Limits
 from handlers.listener import Listener
 from handlers.loop_lag import LoopLag
 from handlers.operator_socket import OperatorSocket
 from handlers.ops import make_metrics_app
+from handlers.port import Port
 from handlers.web import InFlight
 from server.bootstrap import Services, build
 from server.bus.presence import REFRESH_S
@@ -31,6 +34,7 @@ from settings import Settings
 MAX_HEADER_BYTES: Final = 16 * 1024
 # The kernel would hold some megabytes for each page that stopped reading; a state is a few kilobytes.
 SEND_BUFFER_BYTES: Final = 128 * 1024
+HEAD_TIMEOUT_S: Final = 10
 BODY_TIMEOUT_S: Final = 10
 IDLE_TIMEOUT_S: Final = 75
 DRAIN_WINDOW_S: Final = 3
@@ -105,13 +109,7 @@ class Server:
     def __init__(self, services: Services, sockets: list[socket.socket]) -> None:
         self._services = services
         self._in_flight = InFlight()
-        self._http = Listener(
-            make_app(services, self._in_flight),
-            max_body_size=MAX_BODY_BYTES,
-            max_header_size=MAX_HEADER_BYTES,
-            body_timeout=BODY_TIMEOUT_S,
-            idle_connection_timeout=IDLE_TIMEOUT_S,
-        )
+        self._http = _open_port(services, self._in_flight)
         self._http.add_sockets(sockets)
         self._beats = PeriodicCallback(services.hub.tick, 1000)
         self._beats.start()
@@ -187,6 +185,29 @@ class Server:
     @property
     def _is_busy(self) -> bool:
         return bool(self._in_flight.count or self._http.coming_in)
+
+
+def _open_port(services: Services, in_flight: InFlight) -> Port:
+    """Return our end of the port, read by the front that the settings name."""
+    app = make_app(services, in_flight)
+    if services.settings.http_front == "fast":
+        return Front(
+            app,
+            Limits(
+                max_head_bytes=MAX_HEADER_BYTES,
+                max_body_bytes=MAX_BODY_BYTES,
+                head_timeout_s=HEAD_TIMEOUT_S,
+                body_timeout_s=BODY_TIMEOUT_S,
+                idle_timeout_s=IDLE_TIMEOUT_S,
+            ),
+        )
+    return Listener(
+        app,
+        max_body_size=MAX_BODY_BYTES,
+        max_header_size=MAX_HEADER_BYTES,
+        body_timeout=BODY_TIMEOUT_S,
+        idle_connection_timeout=IDLE_TIMEOUT_S,
+    )
 
 
 def _serve_metrics(services: Services) -> HTTPServer | None:

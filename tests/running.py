@@ -1,5 +1,6 @@
 """daifu inside the test's own process and loop: every part real, on a free port."""
 
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -76,6 +77,7 @@ async def start_daifu(
                 "wechat_mchid": merchant["mch_id"],
                 "wechat_api_keys": merchant["api_key"],
                 "wechat_base_urls": wechat_url,
+                "http_front": os.environ.get("DAIFU_FRONT", "tornado"),
                 **settings,
             }
         )
