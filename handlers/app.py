@@ -1,5 +1,6 @@
 """All routes on one page."""
 
+from dataclasses import replace
 from typing import Any
 
 from tornado.httputil import HTTPServerRequest
@@ -75,21 +76,30 @@ class AnnouncedTooLarge(Matcher):
         return {} if is_number and int(length) > MAX_BODY_BYTES else None
 
 
-def make_app(services: Services, in_flight: InFlight) -> Application:
-    """Return the application; every handler gets the same `Web`."""
+def make_web(services: Services, in_flight: InFlight) -> Web:
+    """Return what every handler is given."""
     sessions = Sessions(
         services.settings.session_secrets,
         ttl_s=services.settings.session_ttl_s,
         secure=services.settings.origin.startswith("https:"),
         now_s=lambda: services.clock.now_ms() / 1000,
     )
-    desk = Desk(services, sessions)
-    readiness = Readiness(services.store)
-    operators = Operators(services.settings, sessions, services.cache)
-    limits = Limits(services.cache, services.settings)
-    given = {"web": Web(services, sessions, desk, in_flight, readiness, limits, operators)}
+    return Web(
+        services,
+        sessions,
+        Desk(services, sessions),
+        in_flight,
+        Readiness(services.store),
+        Limits(services.cache, services.settings),
+        Operators(services.settings, sessions, services.cache),
+    )
+
+
+def make_app(web: Web) -> Application:
+    """Return the application; every handler gets the same `Web`."""
+    given = {"web": web}
     # Not counted as in flight: nobody has to wait for it when the process goes down.
-    uncounted = {"web": Web(services, sessions, desk, InFlight(), readiness, limits, operators)}
+    uncounted = {"web": replace(web, in_flight=InFlight())}
     order = r"/api/orders/([^/]+)"
     operator_order = r"/api/admin/orders/([^/]+)"
     payment = order + r"/payments/([^/]+)"

@@ -1,36 +1,39 @@
 """What every handler shares: who asks, in which language, and how an error is told."""
 
 import re
-import secrets
 from asyncio import Future
 from functools import cached_property
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-import msgspec
-import structlog
-from structlog.contextvars import bind_contextvars, clear_contextvars
 from tornado.http1connection import HTTP1Connection
-from tornado.web import HTTPError, RequestHandler, stream_request_body
+from tornado.httputil import HTTPServerRequest
+from tornado.web import RequestHandler, stream_request_body
 
 from handlers.auth import Session
 from handlers.front.exchange import Exchange
-from handlers.problems import ApiError, ErrorBody, describe
-from handlers.requests import MAX_KEY, BadRequest, clean_text
-from handlers.texts import Language, preferred_language, text
+from handlers.problems import ApiError, describe
+from handlers.replies import (
+    Reply,
+    common_headers,
+    json_reply,
+    language_of,
+    log_failure,
+    name_in_logs,
+    new_request_id,
+    problem_reply,
+)
+from handlers.requests import MAX_KEY, clean_text
+from handlers.texts import Language
 from handlers.web import Web
-from server.errors import OrderNotFound, PayError
+from server.errors import OrderNotFound
 from server.usecases.idempotency import Idempotency
 from settings import Settings
-
-log = structlog.get_logger()
 
 _ORDER_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
 MAX_DROPPED_BYTES: Final = 4 * 1024 * 1024
-
-_encode = msgspec.json.Encoder().encode
 
 
 class BaseHandler(RequestHandler):
@@ -43,18 +46,12 @@ class BaseHandler(RequestHandler):
         self.desk = web.desk
         self.in_flight = web.in_flight
         web.in_flight.begin()
-        self._name_in_logs()
+        name_in_logs(self.request_id, self.request.path)
 
     @cached_property
     def request_id(self) -> str:
         """What this request is called in logs and in its answer."""
-        return secrets.token_hex(6)
-
-    def _name_in_logs(self) -> None:
-        """Let every line that this request writes say which one it was, and of which order."""
-        order_id = _ORDER_ID.search(self.request.path)
-        clear_contextvars()
-        bind_contextvars(request_id=self.request_id, **({"order_id": order_id[0]} if order_id else {}))
+        return new_request_id()
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> "Future[None]":
         if self.in_flight.is_draining:
@@ -66,24 +63,17 @@ class BaseHandler(RequestHandler):
         self.in_flight.end()
 
     def set_default_headers(self) -> None:
-        self.set_header("Server", "daifu")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Referrer-Policy", "same-origin")
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Request-Id", self.request_id)
+        for name, value in common_headers(self.request_id).items():
+            self.set_header(name, value)
 
     @property
     def language(self) -> Language:
-        return preferred_language(self.request.headers.get("Accept-Language", ""), self.get_cookie("lang"))
+        return language_of(self.request)
 
     @property
     def client_ip(self) -> str:
         """The asker's address; X-Forwarded-For is believed only from a proxy named in the settings."""
-        return forwarded_ip(
-            self.request.remote_ip or "",
-            self.request.headers.get("X-Forwarded-For", ""),
-            self.services.settings.trusted_proxies,
-        )
+        return client_ip_of(self.request, self.services.settings)
 
     def session(self) -> Session:
         """
@@ -145,9 +135,14 @@ class BaseHandler(RequestHandler):
 
     def answer(self, value: object, *, status: int = 200) -> None:
         """Send this value as JSON."""
-        self.set_status(status)
-        self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.finish(_encode(value))
+        self.send(json_reply(value, status=status))
+
+    def send(self, reply: Reply) -> None:
+        """Send this reply."""
+        self.set_status(reply.status)
+        if reply.content_type:
+            self.set_header("Content-Type", reply.content_type)
+        self.finish(reply.body)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
@@ -158,16 +153,10 @@ class BaseHandler(RequestHandler):
 
     def send_problem(self, status: int, code: str, detail: dict[str, object]) -> None:
         """Answer an error; pages override this to show one."""
-        error = ErrorBody(code=code, message=text(code, self.language, detail), detail=detail)
-        self.answer({"error": error}, status=status)
+        self.send(problem_reply(status, code, detail, self.language))
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        if isinstance(value, HTTPError | BadRequest):
-            return
-        if isinstance(value, PayError):
-            log.warning("refused", path=self.request.path, error=type(value).__name__, reason=str(value))
-        else:
-            log.error("bug", path=self.request.path, exc_info=(typ, value, tb))
+        log_failure(self.request.path, value)
 
 
 @stream_request_body
@@ -214,6 +203,11 @@ def checked_order_id(order_id: str) -> str:
 def is_own_origin(origin: str, settings: Settings) -> bool:
     """Is this page one of ours, or of a site the settings list?"""
     return origin == settings.origin or origin in settings.allowed_origins
+
+
+def client_ip_of(request: HTTPServerRequest, settings: Settings) -> str:
+    """Return the asker's address; X-Forwarded-For is believed only from a proxy named in the settings."""
+    return forwarded_ip(request.remote_ip or "", request.headers.get("X-Forwarded-For", ""), settings.trusted_proxies)
 
 
 def forwarded_ip(peer: str, forwarded_for: str, trusted_proxies: tuple[str, ...]) -> str:

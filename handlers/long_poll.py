@@ -9,17 +9,40 @@ import asyncio
 import time
 from typing import Final
 
+from tornado.httputil import HTTPServerRequest
+
+from handlers.auth import WatchTicket
 from handlers.base import BaseHandler, checked_order_id
 from handlers.orders import OneOrder
 from handlers.problems import ApiError
+from handlers.replies import Send, json_reply
 from handlers.requests import BadRequest
-from handlers.watching import Seat
+from handlers.watching import Desk, Seat
 from handlers.web import Web
 from server.bus.hub import Framing
 from server.domain.document import Order
 from server.domain.public_order import public_order
 
 MAX_WAIT_S: Final = 30
+
+
+def _ticket(order_id: str, request: HTTPServerRequest, desk: Desk) -> WatchTicket:
+    ticket = desk.ticket(request, checked_order_id(order_id))
+    if ticket is None:
+        raise ApiError(401, "not_logged_in")
+    return ticket
+
+
+async def read_order(order_id: str, request: HTTPServerRequest, web: Web, *, send: Send) -> None:
+    """
+    Send the order as it is now, as whoever asks may see it.
+
+    Raises:
+        OrderNotFound, StoreError, ApiError: There is nothing to show, or not to him.
+    """
+    ticket = _ticket(order_id, request, web.desk)
+    order = await web.services.store.get(order_id)
+    send(json_reply(OneOrder(public_order(order, ticket.person.openid))))
 
 
 class Bell:
@@ -50,9 +73,7 @@ class OrderHandler(BaseHandler):
         self._has_left = False
 
     async def get(self, order_id: str) -> None:
-        ticket = self.desk.ticket(self.request, checked_order_id(order_id))
-        if ticket is None:
-            raise ApiError(401, "not_logged_in")
+        ticket = _ticket(order_id, self.request, self.desk)
         since, wait_s = self._number("since", most=2**31), self._number("wait", most=MAX_WAIT_S)
         order = await self.services.store.get(order_id)
         if wait_s and order.rev <= since:

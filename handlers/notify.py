@@ -7,74 +7,93 @@ once WeChat has its answer.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from handlers.base import BaseHandler, TooLargeHandler
+from tornado.httputil import HTTPServerRequest
+
+from handlers.base import BaseHandler, TooLargeHandler, client_ip_of
 from handlers.judge_notify import judge_notify
+from handlers.replies import Reply, Send
+from server.bootstrap import Services
 from server.domain.notify import NotifyRoute, Verdict
 from server.usecases.record_notifies import Inbound
 from server.wechat.v2 import REPLY_SUCCESS, reply_fail
 
+
+@dataclass(frozen=True)
+class NotifyKind:
+    """One route of notifies, and what WeChat is answered there: to each verdict, and to what is no notify at all."""
+
+    route: NotifyRoute
+    replies: Mapping[Verdict, Reply]
+    problem: Callable[[int], Reply]
+
+
+def _xml(status: int, xml: bytes) -> Reply:
+    return Reply(status, xml, "text/xml; charset=utf-8")
+
+
+def v2_problem(status: int) -> Reply:
+    """Return API v2's answer to what cannot be served."""
+    return _xml(status, reply_fail("error"))
+
+
 # API v2's answers: HTTP status and XML.
-REPLIES: Final[Mapping[Verdict, tuple[int, bytes]]] = {
-    Verdict.SETTLED: (200, REPLY_SUCCESS),
-    Verdict.REPEAT: (200, REPLY_SUCCESS),
-    Verdict.NOT_PAID: (200, REPLY_SUCCESS),
-    Verdict.MALFORMED: (400, reply_fail("malformed")),
-    Verdict.REFUSED: (200, reply_fail("refused")),
-    Verdict.CONTRADICTS: (200, reply_fail("refused")),
-    Verdict.NOT_STORED: (503, reply_fail("try again")),
+_V2_REPLIES: Final[Mapping[Verdict, Reply]] = {
+    Verdict.SETTLED: _xml(200, REPLY_SUCCESS),
+    Verdict.REPEAT: _xml(200, REPLY_SUCCESS),
+    Verdict.NOT_PAID: _xml(200, REPLY_SUCCESS),
+    Verdict.MALFORMED: _xml(400, reply_fail("malformed")),
+    Verdict.REFUSED: _xml(200, reply_fail("refused")),
+    Verdict.CONTRADICTS: _xml(200, reply_fail("refused")),
+    Verdict.NOT_STORED: _xml(503, reply_fail("try again")),
 }
-_ERROR: Final = reply_fail("error")
+
+PAY: Final = NotifyKind(NotifyRoute.PAY, _V2_REPLIES, v2_problem)
+REFUND: Final = NotifyKind(NotifyRoute.REFUND, _V2_REPLIES, v2_problem)
+
+
+async def take_notify(kind: NotifyKind, request: HTTPServerRequest, services: Services, *, send: Send) -> None:
+    """Judge what WeChat posted, `send` the answer, and only then note it for the journal."""
+    received_at_ms = services.clock.now_ms()
+    begun_s = time.perf_counter()
+    judgement = await judge_notify(kind.route, request.headers, request.body, services, received_at_ms=received_at_ms)
+    send(kind.replies[judgement.verdict])
+    services.metrics.notifies.labels(kind.route, judgement.verdict, judgement.reason).inc()
+    services.metrics.notify_seconds.labels(kind.route).observe(time.perf_counter() - begun_s)
+    peer = client_ip_of(request, services.settings)
+    inbound = Inbound(kind.route, received_at_ms, peer, request.headers, request.body)
+    services.recorder.note(inbound, judgement.verdict, judgement.reason, judgement.order_id)
 
 
 class NotifyHandler(BaseHandler):
-    """Moves the bytes of a notify; everything is answered in WeChat's own shape."""
+    """Everything is answered in WeChat's own shape."""
 
-    route: ClassVar[NotifyRoute]
+    kind: ClassVar[NotifyKind]
 
     async def post(self) -> None:
-        services, request = self.services, self.request
-        received_at_ms = services.clock.now_ms()
-        begun_s = time.perf_counter()
-        judgement = await judge_notify(
-            self.route, request.headers, request.body, services, received_at_ms=received_at_ms
-        )
-        self.reply(judgement.verdict)
-        services.metrics.notifies.labels(self.route, judgement.verdict, judgement.reason).inc()
-        services.metrics.notify_seconds.labels(self.route).observe(time.perf_counter() - begun_s)
-        inbound = Inbound(self.route, received_at_ms, self.client_ip, request.headers, request.body)
-        services.recorder.note(inbound, judgement.verdict, judgement.reason, judgement.order_id)
-
-    def reply(self, verdict: Verdict) -> None:
-        """Tell WeChat whether to send it again."""
-        _send_xml(self, *REPLIES[verdict])
+        await take_notify(self.kind, self.request, self.services, send=self.send)
 
     def send_problem(self, status: int, code: str, detail: dict[str, object]) -> None:
-        _send_xml(self, status, _ERROR)
+        self.send(self.kind.problem(status))
 
 
 class PayNotifyHandler(NotifyHandler):
     """/wechat/notify/pay"""
 
-    route = NotifyRoute.PAY
+    kind = PAY
 
 
 class RefundNotifyHandler(NotifyHandler):
     """/wechat/notify/refund"""
 
-    route = NotifyRoute.REFUND
+    kind = REFUND
 
 
 class TooLargeNotifyHandler(TooLargeHandler):
     """A notify beyond every limit: refused like any other, in WeChat's own shape."""
 
     def send_problem(self, status: int, code: str, detail: dict[str, object]) -> None:
-        _send_xml(self, status, _ERROR)
-
-
-def _send_xml(handler: BaseHandler, status: int, xml: bytes) -> None:
-    handler.set_status(status)
-    handler.set_header("Content-Type", "text/xml; charset=utf-8")
-    handler.finish(xml)
+        self.send(v2_problem(status))

@@ -5,37 +5,35 @@ WeChat tells us by API v3 that a payment succeeded or a refund ended.
 so a key that is fetched meanwhile, or a store that comes back, loses nothing.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
-from handlers.notify import NotifyHandler
+from handlers.notify import NotifyHandler, NotifyKind
+from handlers.replies import Reply, json_reply
 from server.domain.notify import NotifyRoute, Verdict
 
-STATUSES: Final[Mapping[Verdict, int]] = {
-    Verdict.SETTLED: 204,
-    Verdict.REPEAT: 204,
-    Verdict.NOT_PAID: 204,
-    Verdict.MALFORMED: 400,
-    Verdict.REFUSED: 401,
-    Verdict.CONTRADICTS: 409,
-    Verdict.NOT_STORED: 503,
-}
+
+def _reply(status: int) -> Reply:
+    if status == 204:
+        return Reply(status)
+    return json_reply({"code": "FAIL", "message": "try again" if status >= 500 else "refused"}, status=status)
+
+
+V3: Final = NotifyKind(
+    NotifyRoute.V3,
+    {
+        Verdict.SETTLED: _reply(204),
+        Verdict.REPEAT: _reply(204),
+        Verdict.NOT_PAID: _reply(204),
+        Verdict.MALFORMED: _reply(400),
+        Verdict.REFUSED: _reply(401),
+        Verdict.CONTRADICTS: _reply(409),
+        Verdict.NOT_STORED: _reply(503),
+    },
+    _reply,
+)
 
 
 class V3NotifyHandler(NotifyHandler):
     """/wechat/notify/v3"""
 
-    route = NotifyRoute.V3
-
-    def reply(self, verdict: Verdict) -> None:
-        self._send(STATUSES[verdict])
-
-    def send_problem(self, status: int, code: str, detail: dict[str, object]) -> None:
-        self._send(status)
-
-    def _send(self, status: int) -> None:
-        self.set_status(status)
-        if status == 204:
-            self.finish()
-        else:
-            self.finish({"code": "FAIL", "message": "try again" if status >= 500 else "refused"})
+    kind = V3

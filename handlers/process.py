@@ -16,9 +16,10 @@ from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets
 
-from handlers.app import MAX_BODY_BYTES, make_app
+from handlers.app import MAX_BODY_BYTES, make_app, make_web
 from handlers.front.front import Front
 from handlers.front.owner import Limits
+from handlers.hot_routes import HotRoutes
 from handlers.listener import Listener
 from handlers.loop_lag import LoopLag
 from handlers.operator_socket import OperatorSocket
@@ -189,10 +190,11 @@ class Server:
 
 def _open_port(services: Services, in_flight: InFlight) -> Port:
     """Return our end of the port, read by the front that the settings name."""
-    app = make_app(services, in_flight)
+    web = make_web(services, in_flight)
+    app = make_app(web)
     if services.settings.http_front == "fast":
         return Front(
-            app,
+            HotRoutes(app, web),
             Limits(
                 max_head_bytes=MAX_HEADER_BYTES,
                 max_body_bytes=MAX_BODY_BYTES,
