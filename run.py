@@ -17,7 +17,7 @@ The one command.
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
@@ -74,7 +74,19 @@ def serve(**options: Any) -> None:
 
     is_worker = options.pop("worker")
     settings = load_settings(**{name: value for name, value in options.items() if value is not None})
-    asyncio.run(_serve_as_worker(settings) if is_worker else _serve(settings))
+    # Who only watches over processes has no use for a fast loop.
+    is_serving = is_worker or settings.processes == 1
+    with asyncio.Runner(loop_factory=_loop_factory(settings.event_loop) if is_serving else None) as runner:
+        runner.run(_serve_as_worker(settings) if is_worker else _serve(settings))
+
+
+def _loop_factory(event_loop: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes this event loop; None makes Python's own."""
+    if event_loop == "asyncio":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
 
 
 async def _serve(settings: "Settings") -> None:
@@ -206,7 +218,7 @@ async def _with_merchant(settings: "Settings") -> AsyncIterator["Settings"]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         # Ctrl-C reaches the whole foreground group; the simulator has to outlive our drain.
-        process_group=0,
+        start_new_session=True,
     )
     pipe, said = cast("asyncio.StreamWriter", simulator.stdin), cast("asyncio.StreamReader", simulator.stdout)
     try:

@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     http_front: Literal["tornado", "fast"] = Field(
         "tornado", description="What reads HTTP: Tornado's own server, or the fast front on llhttp."
     )
+    event_loop: Literal["asyncio", "uvloop"] = Field(
+        "asyncio", description="What turns a server process: Python's own event loop, or uvloop."
+    )
     log_format: Literal["console", "json"] = Field("console", description="How log lines look.")
     notify_keep_days: int = Field(
         30, ge=1, le=3650, description="How many days what WeChat posted is kept, to be looked at and replayed."

@@ -1,12 +1,15 @@
 """The real parts the tests run on: a simulated WeChat on a free port, and daifu itself on another."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 import httpx
 import pytest
 import structlog
+import uvloop
 from hypothesis import settings as hypothesis_settings
 
 from sandbox.app import Sandbox
@@ -15,6 +18,8 @@ from tests.faults.processes import leaks_in
 from tests.people import Person, a_client
 from tests.redis_server import RedisServer
 from tests.running import PLANTED, Daifu, start_daifu
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 # What daifu logs becomes a log record of pytest's own, shown with the test that failed.
 structlog.configure(
@@ -25,6 +30,15 @@ structlog.configure(
 hypothesis_settings.register_profile("daifu", deadline=None, max_examples=40)
 hypothesis_settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "daifu"))
+
+
+LOOPS: Final[dict[str, LoopFactory]] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
+    """Python's own event loop, or the one that DAIFU_LOOP names; both for what is marked `either_loop`."""
+    name = os.environ.get("DAIFU_LOOP", "asyncio")
+    return LOOPS if item.get_closest_marker("either_loop") else {name: LOOPS[name]}
 
 
 @pytest.hookimpl(wrapper=True)

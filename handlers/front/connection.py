@@ -11,7 +11,7 @@ import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from tornado.httputil import HTTPInputError
@@ -79,8 +79,9 @@ class Connection(asyncio.BufferedProtocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - the loop's word
-        self._transport = transport
+        self._transport = transport = cast(
+            "asyncio.Transport", transport
+        )  # uvloop's has the methods, not the base class
         transport.set_write_buffer_limits(high=0)  # a write is done when the kernel has taken all of it
         name = transport.get_extra_info("peername")
         if name:

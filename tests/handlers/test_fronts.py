@@ -13,6 +13,9 @@ CLOSE = b"Host: a\r\nConnection: close\r\n\r\n"
 KEEP = b"Host: a\r\n\r\n"
 
 
+pytestmark = pytest.mark.either_loop
+
+
 @pytest.fixture(params=FRONTS)
 async def server(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
     async with served(request.param) as server:
