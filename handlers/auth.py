@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 from pydantic import SecretStr
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import HTTPServerRequest, parse_cookie
 from tornado.web import create_signed_value, decode_signed_value
 
 from server.domain.events import GUEST, Person
@@ -95,8 +95,8 @@ class Sessions:
         if authorization is not None:
             scheme, _, value = authorization.partition(" ")
             return self._open(BEARER, value.strip()) if scheme.lower() == "bearer" else None
-        cookie = request.cookies.get(self.cookie_name(_slot_of(request)))
-        return self._open(COOKIE, cookie.value) if cookie is not None else None
+        cookie = parse_cookie(request.headers.get("Cookie", "")).get(self.cookie_name(_slot_of(request)))
+        return self._open(COOKIE, cookie) if cookie is not None else None
 
     def visitor_of(self, request: HTTPServerRequest) -> Session | None:
         """Return who sent this request, be it a guest: one who may look at orders and pay by a code or a link."""

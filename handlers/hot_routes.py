@@ -7,6 +7,7 @@ application.
 """
 
 import asyncio
+import gzip
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,7 @@ from tornado.httputil import (
 from tornado.web import Application, GZipContentEncoding
 
 from handlers.app import MAX_BODY_BYTES
+from handlers.front.exchange import Exchange
 from handlers.long_poll import read_order
 from handlers.notify import PAY, REFUND, NotifyKind, take_notify
 from handlers.notify_v3 import V3
@@ -82,6 +84,7 @@ class HotRoutes(HTTPServerConnectionDelegate):
         self._notifies = {target: self._notify_route(kind) for target, kind in _NOTIFIES.items()}
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        assert isinstance(request_conn, Exchange)  # noqa: S101 - only the fast front has hot routes
         return _Fork(self, server_conn, request_conn)
 
     def on_close(self, server_conn: object) -> None:
@@ -114,19 +117,19 @@ class HotRoutes(HTTPServerConnectionDelegate):
 class _Fork(HTTPMessageDelegate):
     """Takes one request the way it has to go."""
 
-    def __init__(self, hot: HotRoutes, server_conn: object, request_conn: HTTPConnection) -> None:
+    def __init__(self, hot: HotRoutes, server_conn: object, exchange: Exchange) -> None:
         self._hot = hot
         self._server_conn = server_conn
-        self._request_conn = request_conn
+        self._exchange = exchange
         self._way: HTTPMessageDelegate
 
     def headers_received(self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders) -> Any:
         assert isinstance(start_line, RequestStartLine)  # noqa: S101 - a server reads requests
         route = self._hot.find(start_line, headers)
         self._way = (
-            self._hot.application.start_request(self._server_conn, self._request_conn)
+            self._hot.application.start_request(self._server_conn, self._exchange)
             if route is None
-            else HotRequest(route, self._hot, self._request_conn)
+            else HotRequest(route, self._hot, self._exchange)
         )
         return self._way.headers_received(start_line, headers)
 
@@ -143,11 +146,11 @@ class _Fork(HTTPMessageDelegate):
 class HotRequest(HTTPMessageDelegate):
     """One request on its way through a hot route."""
 
-    def __init__(self, route: Route, hot: HotRoutes, connection: HTTPConnection) -> None:
+    def __init__(self, route: Route, hot: HotRoutes, exchange: Exchange) -> None:
         self._route = route
         self._hot = hot
         self._in_flight = hot.web.in_flight
-        self._connection = connection
+        self._exchange = exchange
         self._body: list[bytes] = []
         self._request: HTTPServerRequest
         self._request_id = new_request_id()
@@ -155,7 +158,7 @@ class HotRequest(HTTPMessageDelegate):
 
     def headers_received(self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders) -> None:
         assert isinstance(start_line, RequestStartLine)  # noqa: S101 - a server reads requests
-        self._request = HTTPServerRequest(connection=self._connection, start_line=start_line, headers=headers)
+        self._request = HTTPServerRequest(connection=self._exchange, start_line=start_line, headers=headers)
 
     def data_received(self, chunk: bytes) -> None:
         self._body.append(chunk)
@@ -188,18 +191,20 @@ class HotRequest(HTTPMessageDelegate):
 
     def _send(self, reply: Reply, retry_after_s: object = None) -> None:
         self._is_answered = True
-        headers = HTTPHeaders(common_headers(self._request_id))
-        headers["Date"] = self._hot.date.now()
+        self._exchange.closes_after |= self._in_flight.is_draining
+        fields = {**common_headers(self._request_id), "Date": self._hot.date.now(), "Vary": "Accept-Encoding"}
+        body = reply.body
         if retry_after_s is not None:
-            headers["Retry-After"] = str(retry_after_s)
-        if self._in_flight.is_draining:
-            headers["Connection"] = "close"
-        if reply.content_type:
-            headers["Content-Type"] = reply.content_type
-            headers["Content-Length"] = str(len(reply.body))
+            fields["Retry-After"] = str(retry_after_s)
         if reply.status == 200 and self._request.method == "GET":
-            headers["Etag"] = f'"{sha1(reply.body, usedforsecurity=False).hexdigest()}"'
-        compressor = GZipContentEncoding(self._request)
-        status, headers, body = compressor.transform_first_chunk(reply.status, headers, reply.body, finishing=True)
-        self._connection.write_headers(ResponseStartLine("", status, HTTPStatus(status).phrase), headers, body)
-        self._connection.finish()
+            fields["Etag"] = f'"{sha1(body, usedforsecurity=False).hexdigest()}"'
+        if reply.content_type:
+            if len(body) >= GZipContentEncoding.MIN_LENGTH and "gzip" in self._request.headers.get(
+                "Accept-Encoding", ""
+            ):
+                body = gzip.compress(body, GZipContentEncoding.GZIP_LEVEL)
+                fields["Content-Encoding"] = "gzip"
+            fields["Content-Type"] = reply.content_type
+            fields["Content-Length"] = str(len(body))
+        lines = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
+        self._exchange.answer(HTTPStatus(reply.status), lines, body)

@@ -107,6 +107,24 @@ class Exchange(HTTPConnection):
             raise ValueError("a line break in a header of the answer")
         return self._connection.write(text.encode("latin1") + b"\r\n\r\n" + self._chunk(chunk or b""))
 
+    def answer(self, status: HTTPStatus, fields: str, body: bytes) -> None:
+        """
+        Write a whole answer and finish.
+
+        Args:
+            fields: Lines that each end in CRLF, `Content-Length` among them where the status allows a body. For callers
+                who made them of words of their own: nothing is checked.
+        """
+        self.has_begun_answer = True
+        version = self._head.start_line.version
+        if self.closes_after:
+            fields += "Connection: close\r\n"
+        elif version == "HTTP/1.0":
+            fields += "Connection: Keep-Alive\r\n"
+        head = f"HTTP/1.1 {status.value} {status.phrase}\r\n{fields}\r\n"
+        self._connection.write(head.encode("latin1") + body)
+        self.finish()
+
     def write(self, chunk: bytes) -> "asyncio.Future[None]":
         return self._connection.write(self._chunk(chunk))
 

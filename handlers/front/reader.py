@@ -137,10 +137,7 @@ class Reader:
         self.is_in_head = False
         self._head_bytes = 0
         try:
-            headers = HTTPHeaders()
-            for name, value in self._headers:
-                headers.add(name.decode("latin1"), value.strip(b" \t").decode("latin1"))
-            head = self._checked_head(headers)
+            head = self._checked_head(_headers(self._headers))
         except (HTTPInputError, ValueError) as error:
             self._refuse(400, str(error) if isinstance(error, _Refused) else "malformed")
             return
@@ -206,6 +203,18 @@ class Reader:
     def _refuse(self, status: int, reason: str) -> None:
         self._put(Refusal(status, reason))
         self._is_refused = True
+
+
+def _headers(fields: list[tuple[bytes, bytes]]) -> HTTPHeaders:
+    """Return Tornado's headers. llhttp has checked every character: only a name that comes again is added with care."""
+    headers = HTTPHeaders()
+    for name, value in fields:
+        name_text, value_text = name.decode("latin1"), value.strip(b" \t").decode("latin1")
+        if name_text in headers:
+            headers.add(name_text, value_text)
+        else:
+            headers[name_text] = value_text
+    return headers
 
 
 class _Refused(ValueError):

@@ -58,6 +58,8 @@ REFUSED: Final[dict[str, bytes]] = {
     "bare CR in a value": post(b"X: a\rContent-Length: 3", body=b"abc" + SMUGGLED),
     "bare CR for the end": b"POST /first HTTP/1.1\rHost: a\r\r" + SMUGGLED,
     "NUL in a value": post(b"X: a\x00b", body=SMUGGLED),
+    "a control character in a value": post(b"X: a\x01b", body=SMUGGLED),
+    "DEL in a value": post(b"X: a\x7fb", body=SMUGGLED),
     "two hosts": post(b"Host: b", body=SMUGGLED),
     "no host": post(host=b"", body=SMUGGLED),
     "a host that is none": post(host=b"Host: a/../b c", body=SMUGGLED),
