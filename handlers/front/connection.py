@@ -19,6 +19,7 @@ from tornado.iostream import IOStream, StreamClosedError
 
 from handlers.front.exchange import CONTINUE, Exchange
 from handlers.front.handed_stream import take_over
+from handlers.front.outgoing import Outgoing
 from handlers.front.owner import Owner, Peer
 from handlers.front.reader import End, Event, Head, Reader, Refusal
 
@@ -36,17 +37,15 @@ class Connection(asyncio.BufferedProtocol):
     __slots__ = (
         "_awaited",
         "_exchange",
-        "_is_clogged",
-        "_is_ending",
         "_is_going_on",
+        "_outgoing",
         "_owner",
         "_phase",
         "_reader",
         "_transport",
         "_unread",
-        "_writes",
         "deadline_s",
-        "is_lost",
+        "is_ending",
         "peer",
     )
 
@@ -54,15 +53,14 @@ class Connection(asyncio.BufferedProtocol):
         self._owner = owner
         self._reader = Reader(max_head_bytes=owner.limits.max_head_bytes)
         self._transport: asyncio.Transport
+        self._outgoing: Outgoing
         self._unread = b""
         self._exchange: Exchange | None = None
         self._awaited: asyncio.Future[Any] | None = None
-        self._writes: list[asyncio.Future[None]] = []
         self._phase = ""
         self._is_going_on = False
-        self._is_clogged = False
-        self._is_ending = False
-        self.is_lost = False
+        self.is_ending = False
+        """Is there nothing to come but the end?"""
         self.deadline_s = math.inf
         self.peer = Peer("0.0.0.0")  # noqa: S104 - nobody, until it is connected
 
@@ -79,10 +77,9 @@ class Connection(asyncio.BufferedProtocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport = cast(
-            "asyncio.Transport", transport
-        )  # uvloop's has the methods, not the base class
-        transport.set_write_buffer_limits(high=0)  # a write is done when the kernel has taken all of it
+        # uvloop's has the methods, but not the base class.
+        self._transport = cast("asyncio.Transport", transport)
+        self._outgoing = Outgoing(self._transport)
         name = transport.get_extra_info("peername")
         if name:
             self.peer = Peer(name[0])
@@ -95,49 +92,33 @@ class Connection(asyncio.BufferedProtocol):
         return self._owner.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        if not self._is_ending:
+        if not self.is_ending:
             self._unread += self._owner.buffer[:nbytes]
             self._go_on()
 
     def pause_writing(self) -> None:
-        self._is_clogged = True
+        self._outgoing.clog()
         self._set_deadline()
 
     def resume_writing(self) -> None:
-        self._is_clogged = False
-        writes, self._writes = self._writes, []
-        for write in writes:
-            if not write.done():
-                write.set_result(None)
+        self._outgoing.unclog()
         self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.is_lost = self._is_ending = True
+        self.is_ending = True
         self._owner.forget(self)
-        for write in self._writes:
-            _fail(write)
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            _carefully(exchange.lost)
+        self._outgoing.close()
+        self._lose_exchange()
 
     # What an exchange calls.
 
     def write(self, data: bytes) -> "asyncio.Future[None]":
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.is_lost:
-            _fail(future)
-            return future
-        self._transport.write(data)
-        if self._is_clogged:
-            self._writes.append(future)
-        else:
-            future.set_result(None)
-        return future
+        return self._outgoing.write(data)
 
     def answered(self) -> None:
         """The application has said all it will."""
         exchange = self._exchange
-        if exchange is None or exchange.is_upgrading or self.is_lost:
+        if exchange is None or exchange.is_upgrading or self.is_ending:
             return
         if exchange.is_read and not exchange.closes_after:
             self._exchange = None
@@ -150,7 +131,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def hand_over(self) -> IOStream:
         """Let go of the socket. Nothing is left to be written to it: a request begins after the last answer left."""
-        if self.is_lost or self._is_clogged:
+        if self.is_ending or self._outgoing.is_clogged:
             raise StreamClosedError
         stream = take_over(self.file_number, self._unread)
         self._exchange, self._unread = None, b""
@@ -159,7 +140,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def cut(self) -> None:
         """End at once."""
-        self._is_ending = True
+        self.is_ending = True
+        self._outgoing.close()
         self._transport.abort()
 
     def time_out(self) -> None:
@@ -172,15 +154,15 @@ class Connection(asyncio.BufferedProtocol):
     def _has_to_wait(self) -> bool:
         exchange = self._exchange
         return (
-            self._is_ending
-            or self._is_clogged
+            self.is_ending
+            or self._outgoing.is_clogged
             or self._awaited is not None
             or (exchange is not None and exchange.is_read)
         )
 
     def _go_on(self) -> None:
         """Read what came, as far as that is allowed now."""
-        if self._is_going_on or self._is_ending:
+        if self._is_going_on or self.is_ending:
             return
         self._is_going_on = True
         try:
@@ -196,7 +178,7 @@ class Connection(asyncio.BufferedProtocol):
                     break
         finally:
             self._is_going_on = False
-        if not self._is_ending:
+        if not self.is_ending:
             self._set_deadline()
             self._hold_or_read()
 
@@ -228,7 +210,7 @@ class Connection(asyncio.BufferedProtocol):
             closes_after=owner.is_taking_no_more or not head.keeps_alive,
         )
         exchange.delegate = owner.start_request(self, exchange)
-        self._tell(lambda: exchange.delegate.headers_received(head.start_line, head.headers))
+        self._tell(lambda: exchange.begin(head))
 
     def _admit(self, exchange: Exchange) -> None:
         exchange.is_admitted = True
@@ -303,7 +285,8 @@ class Connection(asyncio.BufferedProtocol):
         if self._unread:
             self._end_lingering()
             return
-        self._is_ending = True
+        self.is_ending = True
+        self._outgoing.close()
         self.deadline_s = self._owner.now_s() + self._owner.limits.idle_timeout_s
         self._transport.close()
 
@@ -312,9 +295,10 @@ class Connection(asyncio.BufferedProtocol):
         Go, but hear the client out for a moment: a socket that is closed before everything was read from it resets
         the connection, and the client might lose our last answer.
         """
-        if self._is_ending:
+        if self.is_ending:
             return
-        self._is_ending = True
+        self.is_ending = True
+        self._outgoing.close()
         self._unread = b""
         self.deadline_s = self._owner.now_s() + self._owner.limits.linger_s
         self._transport.resume_reading()
@@ -323,9 +307,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def _set_deadline(self) -> None:
         limits, exchange = self._owner.limits, self._exchange
-        if self._is_ending:
+        if self.is_ending:
             return
-        if self._is_clogged:
+        if self._outgoing.is_clogged:
             phase, allowed_s = "clogged", limits.idle_timeout_s
         elif exchange is not None and exchange.is_read:
             phase, allowed_s = "answer", math.inf
@@ -338,12 +322,6 @@ class Connection(asyncio.BufferedProtocol):
         if phase != self._phase:
             self._phase = phase
             self.deadline_s = self._owner.now_s() + allowed_s
-
-
-def _fail(write: "asyncio.Future[None]") -> None:
-    if not write.done():
-        write.set_exception(StreamClosedError())
-        write.exception()  # nobody has to ask
 
 
 def _carefully(step: Callable[[], None]) -> None:

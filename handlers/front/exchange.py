@@ -1,13 +1,14 @@
 """One request and its answer: what Tornado's handlers know of a connection."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from tornado.httputil import (
     HTTPConnection,
     HTTPHeaders,
+    HTTPInputError,
     HTTPMessageDelegate,
     HTTPOutputError,
     RequestStartLine,
@@ -71,6 +72,19 @@ class Exchange(HTTPConnection):
         """Is more announced, or has more come, than is allowed?"""
         return max(self._head.content_length or 0, self._received_bytes) > self._max_body_bytes
 
+    def begin(self, head: Head) -> Awaitable[None] | None:
+        """
+        Give the application the head; return what has to be waited for before the body, if anything.
+
+        Raises:
+            HTTPInputError: The application refuses it, and wants to hear no more of it.
+        """
+        try:
+            return self.delegate.headers_received(head.start_line, head.headers)
+        except HTTPInputError:
+            self.delegate = HTTPMessageDelegate()
+            raise
+
     def count_body(self, chunk: bytes) -> None:
         self._received_bytes += len(chunk)
 
@@ -129,7 +143,7 @@ class Exchange(HTTPConnection):
         return self._connection.write(self._chunk(chunk))
 
     def finish(self) -> None:
-        if self._body_bytes_due and not self._connection.is_lost:
+        if self._body_bytes_due and not self._connection.is_ending:
             self._connection.cut()
             raise HTTPOutputError(f"{self._body_bytes_due} bytes less than Content-Length")
         if self._is_chunking:
