@@ -154,7 +154,10 @@ class Exchange(HTTPConnection):
 
     def detach(self) -> IOStream:
         """Take the connection out of HTTP, with whatever came behind this request, after an answer of 101."""
-        return self._connection.hand_over()
+        stream = self._connection.hand_over()
+        # The socket's handler keeps this exchange as long as it lives, thousands of them at once.
+        del self._connection, self._head, self.delegate
+        return stream
 
     def close(self) -> None:
         """End the connection at once, whatever was still to be sent."""

@@ -88,7 +88,9 @@ class Front:
     # What a connection calls.
 
     def start_request(self, connection: Connection, exchange: Exchange) -> HTTPMessageDelegate:
-        return self._delegate.start_request(connection, exchange)
+        # A socket's handler keeps what stands for its connection: not the connection itself, which ends when
+        # the socket leaves with its file.
+        return self._delegate.start_request(connection.peer, exchange)
 
     def welcome(self, connection: Connection) -> bool:
         """Take it in, unless nearly all files are taken: the rest is kept for the stores and for WeChat."""
@@ -98,4 +100,5 @@ class Front:
 
     def forget(self, connection: Connection) -> None:
         self._connected.discard(connection)
+        self._delegate.on_close(connection.peer)
         self._gone.set()
