@@ -112,7 +112,7 @@ async def a_load(
     initiator = Person(next(user["openid"] for user in users if user["nickname"] == "小红"), "小红", "")
     friend = Person(cluster.friend_openid, "小明", "")
     first_ms = time.time_ns() // 1_000_000 + 1000 * (notifies // INSERTED_PER_S + pages // OPENED_PER_S)
-    orders = [_an_order(initiator, friend, now_ms=first_ms + n * 1000 // rate) for n in range(notifies)]
+    orders = [an_order(initiator, friend, now_ms=first_ms + n * 1000 // rate) for n in range(notifies)]
     watched = [orders[n * notifies // pages].order_id for n in range(pages)]
     async with aclosing(await MongoStore.open(f"{cluster.mongo.url}/daifu")) as store:
         for some in _slices(orders):
@@ -138,7 +138,7 @@ async def _living(pages: Sequence[Page]) -> AsyncIterator[None]:
             life.cancel()
 
 
-def _an_order(initiator: Person, friend: Person, *, now_ms: int) -> Order:
+def an_order(initiator: Person, friend: Person, *, now_ms: int) -> Order:
     """Return an order whose friend pressed pay about when its notify comes: seconds before, as in life."""
     order = new_order(
         order_id=str(ULID()),
