@@ -48,7 +48,7 @@ from handlers.texts import Language
 from handlers.web import Web
 from server.bootstrap import NOTIFY_PATH, REFUND_NOTIFY_PATH, V3_NOTIFY_PATH
 
-_ORDER: Final = re.compile(r"/api/orders/([0-9A-HJKMNP-TV-Z]{26})(?:\?viewer=[0-9a-f]*)?")
+_ORDER: Final = re.compile(r"/api/orders/([0-9A-HJKMNP-TV-Z]{26})(?:\?viewer=[0-9a-z]*)?")
 _NOTIFIES: Final = {NOTIFY_PATH: PAY, REFUND_NOTIFY_PATH: REFUND, V3_NOTIFY_PATH: V3}
 
 

@@ -86,7 +86,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._owner.welcome(self):
             self._set_deadline()
         else:
-            transport.abort()
+            self._transport.abort()
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self._owner.buffer
