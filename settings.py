@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     allowed_origins: Words = Field((), description="Further origins whose pages may call and watch.")
     trusted_proxies: Words = Field((), description="Addresses or networks whose X-Forwarded-For is believed.")
     http_front: Literal["tornado", "fast"] = Field(
-        "tornado", description="What reads HTTP: Tornado's own server, or the fast front on llhttp."
+        "fast", description="What reads HTTP: the fast front on llhttp, or Tornado's own server."
     )
     event_loop: Literal["asyncio", "uvloop"] = Field(
         "asyncio", description="What turns a server process: Python's own event loop, or uvloop."

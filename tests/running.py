@@ -77,7 +77,7 @@ async def start_daifu(
                 "wechat_mchid": merchant["mch_id"],
                 "wechat_api_keys": merchant["api_key"],
                 "wechat_base_urls": wechat_url,
-                "http_front": os.environ.get("DAIFU_FRONT", "tornado"),
+                **({"http_front": os.environ["DAIFU_FRONT"]} if "DAIFU_FRONT" in os.environ else {}),
                 **settings,
             }
         )
