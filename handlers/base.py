@@ -142,7 +142,7 @@ class BaseHandler(RequestHandler):
         self.set_status(reply.status)
         if reply.content_type:
             self.set_header("Content-Type", reply.content_type)
-        self.finish(reply.body)
+        self.finish(reply.body or None)  # not even an empty piece goes with a 204
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None

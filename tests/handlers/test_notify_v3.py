@@ -100,6 +100,15 @@ async def test_a_payment_is_settled_and_told_again_changes_nothing(daifu: Daifu,
     assert (await daifu.services.store.get(order.order_id)).payments == order.payments
 
 
+async def test_an_answer_without_a_body_is_the_same_with_and_without_a_handler(daifu: Daifu, v3: V3Forger) -> None:
+    body = v3.body()
+    headers = signed_headers(body, now_s=int(time.time()))
+    for path in ("/wechat/notify/v3", "/wechat/notify/v3?through-the-handler"):
+        answer = await v3.v2.http.post(path, content=body, headers=headers)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert not {"content-type", "content-length"} & set(answer.headers)
+
+
 async def test_what_is_not_believed_is_refused_stores_nothing_and_is_counted_by_reason(
     daifu: Daifu, v3: V3Forger
 ) -> None:
