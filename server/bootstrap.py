@@ -18,7 +18,7 @@ from server.bus.presence import CachedPresence
 from server.bus.redis import RedisBus
 from server.bus.ringing import RingingBus
 from server.cache.local import LocalCache
-from server.cache.redis import RedisCache
+from server.cache.redis import PATIENT_S, RedisCache
 from server.domain.events import PayApi
 from server.domain.rewards import RewardRule
 from server.metrics import Metrics
@@ -213,6 +213,7 @@ async def build(settings: Settings) -> Services:
         await v3.keys.begin()  # a notify that comes at once must find the key it was signed with
     bell = asyncio.Event()
     cache = await RedisCache.open(redis_url) if redis_url else LocalCache(time.monotonic)
+    credentials = await RedisCache.open(redis_url, wait_s=PATIENT_S) if redis_url else LocalCache(time.monotonic)
     changed_days: set[str] = set()
     return Services(
         settings=settings,
@@ -234,7 +235,7 @@ async def build(settings: Settings) -> Services:
             authorize_base_url=settings.authorize_url,
             total_s=settings.wechat_timeout_s,
         ),
-        official=OfficialAccount(settings.wechat_appid, official_client_of(settings), cache=cache, clock=clock),
+        official=OfficialAccount(settings.wechat_appid, official_client_of(settings), cache=credentials, clock=clock),
         miniprogram=miniprogram_client_of(settings),
         presence=CachedPresence(cache),
         clock=clock,

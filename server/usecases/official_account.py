@@ -25,11 +25,12 @@ class PageSignature(Struct, frozen=True, kw_only=True):
 
 
 class OfficialAccount:
-    """One official account, whose access token all processes share through the cache."""
+    """One official account, whose access token all processes share through the cache, which ends with it."""
 
     def __init__(self, appid: str, gateway: OfficialGateway, *, cache: Cache, clock: Clock) -> None:
         self._appid = appid
         self._gateway = gateway
+        self._cache = cache
         self._clock = clock
         self._token = Keeper(
             f"access_token:{appid}", self._fetch_token, cache=cache, clock=clock, limit_a_day=TOKENS_A_DAY
@@ -63,6 +64,7 @@ class OfficialAccount:
 
     async def aclose(self) -> None:
         await self._gateway.aclose()
+        await self._cache.aclose()
 
     async def _fetch_token(self, force: bool) -> Credential:  # noqa: FBT001 - the keeper's one question
         return await self._gateway.fetch_access_token(force=force)

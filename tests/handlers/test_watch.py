@@ -144,13 +144,14 @@ class TestFrames:
         for person, role, numbers in (
             (friend, "payer", [his, None]),
             (other_friend, "payer", [None, others]),
-            (initiator, "initiator", [None, None]),
+            (initiator, "initiator", [his, others]),  # he gives money back by it
         ):
             page = await person.watch(order_id)
             order = (await page.next_state())["order"]
             assert order["my_role"] == role
             assert [payment["out_trade_no"] for payment in order["payments"]] == numbers
-            assert [payment["mine"] for payment in order["payments"]] == [number is not None for number in numbers]
+            mine = [person is friend, person is other_friend]
+            assert [payment["mine"] for payment in order["payments"]] == mine
             page.close()
 
     async def test_friends_without_an_attempt_get_identical_bytes(
