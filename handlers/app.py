@@ -40,6 +40,7 @@ from handlers.pages import (
 )
 from handlers.pay_page import PayPageHandler
 from handlers.payments import CancelHandler, ConfirmHandler, PaymentCodeHandler, PaymentsHandler
+from handlers.reference import OpenApiHandler, ReferencePageHandler
 from handlers.refunds import RefundHandler
 from handlers.scenes import ScenesHandler
 from handlers.stats import StatsHandler, StatsTableHandler
@@ -151,6 +152,8 @@ def make_app(web: Web) -> Application:
             (r"/healthz", HealthHandler, given),
             (r"/readyz", ReadyHandler, given),
             (r"/metrics", MetricsHandler, given),
+            (r"/openapi\.json", OpenApiHandler, given),
+            (r"/docs", ReferencePageHandler, given),
             (
                 r"/static/((?:js|css|vendor|img)(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+|icon\.svg)",
                 AssetHandler,

@@ -31,7 +31,9 @@ from server.errors import OrderNotFound
 from server.usecases.idempotency import Idempotency
 from settings import Settings
 
-_ORDER_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+ORDER_ID: Final = r"[0-9A-HJKMNP-TV-Z]{26}"
+
+_ORDER_ID: Final = re.compile(ORDER_ID)
 
 MAX_DROPPED_BYTES: Final = 4 * 1024 * 1024
 

@@ -1,9 +1,9 @@
 """The merchant API: orders placed, read, closed and refunded by the merchant's own server, with a key of its own."""
 
 import re
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from ulid import ULID
 
 from handlers.base import BaseHandler, checked_order_id, is_order_id
@@ -23,7 +23,9 @@ MAX_PAGE: Final = 100
 MAX_TIME_MS: Final = 2**48 - 1  # what an order's id can hold
 AFTER_EVERY_ID: Final = "~"
 
-_ORDER_NO: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
+ORDER_NO: Final = r"[0-9A-Za-z._-]{1,64}"
+
+_ORDER_NO: Final = re.compile(ORDER_NO)
 
 
 class CreateMerchantOrder(CreateOrder, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,7 +35,7 @@ class CreateMerchantOrder(CreateOrder, frozen=True, kw_only=True, forbid_unknown
     `initiator_openid` is somebody who has logged in here before; without it the merchant itself asks for the money.
     """
 
-    merchant_order_no: str
+    merchant_order_no: Annotated[str, Meta(extra_json_schema={"pattern": f"^{ORDER_NO}$"})]
     initiator_openid: str | None = None
 
 

@@ -1,8 +1,8 @@
 """Login of a mini-program: a code from `wx.login` for a bearer token."""
 
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from handlers.auth import Session
 from handlers.base import BaseHandler
@@ -18,8 +18,8 @@ MAX_NAME: Final = 32
 class MiniProgramLogin(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`code` from `wx.login`; `name` is what the user calls himself, because WeChat does not tell."""
 
-    code: str
-    name: str = ""
+    code: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_CODE})]
+    name: Annotated[str, Meta(extra_json_schema={"maxLength": MAX_NAME})] = ""
 
 
 class MiniProgramHandler(BaseHandler):

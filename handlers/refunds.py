@@ -1,8 +1,8 @@
 """The initiator gives money back."""
 
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from handlers.base import BaseHandler, checked_order_id
 from handlers.orders import OneOrder
@@ -23,7 +23,7 @@ class AskRefund(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     out_trade_no: str | None = None
-    amount: int | None = None
+    amount: Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_AMOUNT})] | None = None
 
     def wanted(self, *, may_take_a_part: bool) -> RefundRequested:
         """

@@ -4,10 +4,10 @@ import json
 import re
 import unicodedata
 from collections.abc import Collection
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from server.domain.events import TradeType
 
@@ -21,6 +21,15 @@ MAX_KEY: Final = 255
 
 T = TypeVar("T")
 
+# What the API's description says of a field; it is checked where our own words for a refusal are at hand.
+Title = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_TITLE})]
+Note = Annotated[str, Meta(extra_json_schema={"maxLength": MAX_NOTE})]
+AskedAmount = Annotated[int, Meta(extra_json_schema={"minimum": 1})]
+EqualShares = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_SHARES})]
+GivenShares = Annotated[list[AskedAmount], Meta(extra_json_schema={"minItems": 1, "maxItems": MAX_SHARES})]
+TtlS = Annotated[int, Meta(extra_json_schema={"minimum": MIN_TTL_S, "maximum": MAX_TTL_S})]
+AskedTradeType = Annotated[str, Meta(extra_json_schema={"enum": list(TradeType)})]
+
 
 class BadRequest(Exception):
     """A client sent something wrong: `field`, a reason code of `texts.REASONS`, and facts for its words."""
@@ -33,17 +42,17 @@ class BadRequest(Exception):
 class CreateOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """POST /api/orders. `amount` in fen; `shares` a number of equal ones, or their amounts in fen."""
 
-    title: str
-    amount: int
-    shares: int | list[int] = 1
-    note: str = ""
-    expires_in_s: int | None = None
+    title: Title
+    amount: AskedAmount
+    shares: EqualShares | GivenShares = 1
+    note: Note = ""
+    expires_in_s: TtlS | None = None
 
 
 class StartPayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """POST /api/orders/<id>/payments."""
 
-    trade_type: str
+    trade_type: AskedTradeType
 
     def wanted(self, offered: Collection[TradeType]) -> TradeType:
         """

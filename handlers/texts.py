@@ -16,7 +16,6 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
     },
     "bad_request": {"zh-CN": "字段 {field}：{reason}", "en": "{field}: {reason}"},
     "bus_deaf": {"zh-CN": "实时消息中断，页面更新会慢几秒。", "en": "Live news is cut off; pages change seconds late."},
-    "close_not_possible": {"zh-CN": "订单现在不能关闭（{state}）。", "en": "The order cannot be closed now ({state})."},
     "draining": {"zh-CN": "服务器正在重启。", "en": "This server is restarting."},
     "foreign_origin": {"zh-CN": "不接受来自其他网站的请求。", "en": "Requests from other sites are not accepted."},
     "idempotency_mismatch": {

@@ -25,6 +25,8 @@ ANSWERS: Final = (
     ("GET", f"/pay/{UNKNOWN_ID}", 404),
     ("GET", "/orders/%ff", 400),
     ("GET", "/admin", 200),
+    ("GET", "/docs", 200),
+    ("GET", "/openapi.json", 200),
     ("GET", "/api/stats", 200),
     ("GET", "/api/stats.csv", 200),
     ("GET", "/admin/login", 405),
@@ -57,7 +59,10 @@ ANSWERS: Final = (
     ("GET", "/static/js/nothing.js", 404),
     ("POST", "/static/js/pay.js", 405),
 )
-PAGES: Final = ("/", "/orders/{id}", "/pay/{id}", "/admin", f"/pay/{UNKNOWN_ID}", "/auth/callback", "/nothing/here")
+PAGES: Final = (
+    *("/", "/orders/{id}", "/pay/{id}", "/admin", "/docs"),
+    *(f"/pay/{UNKNOWN_ID}", "/auth/callback", "/nothing/here"),
+)
 ASTRAY: Final = (
     "/static/../settings.py",
     "/static/js/../../settings.py",
