@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import structlog
 
+from server.metrics import Metrics
+
 MAX_LOGGED: Final = 500
 SAME_A_MINUTE: Final = 10
 
@@ -118,3 +120,14 @@ def configure_logs(log_format: str, *, secrets: Iterable[str] = ()) -> None:
     root.setLevel(logging.INFO)
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def count_alarms(metrics: Metrics) -> None:
+    """Count from now on every line of ours that is critical: a person has to look."""
+
+    def count(logger: Any, method: str, event: Event) -> Event:
+        if method == "critical":
+            metrics.alarms.labels(event["event"]).inc()
+        return event
+
+    structlog.configure(processors=[count, *structlog.get_config()["processors"]])

@@ -21,6 +21,7 @@ from handlers.front.front import Front
 from handlers.front.owner import Limits
 from handlers.hot_routes import HotRoutes
 from handlers.listener import Listener
+from handlers.logs import count_alarms
 from handlers.loop_lag import LoopLag
 from handlers.operator_socket import OperatorSocket
 from handlers.ops import make_metrics_app
@@ -69,6 +70,7 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     sockets = listen(settings)
     services = await build(settings)
+    count_alarms(services.metrics)
     server = Server(services, sockets)
     ready()
     signs_of_life = PeriodicCallback(alive or _keep_quiet, 1000)

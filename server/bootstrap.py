@@ -119,6 +119,7 @@ class Services:
             outbox=self.outbox,
             origin=self.settings.origin,
             teller=teller if self.settings.wechat_template_id else None,
+            metrics=self.metrics,
         )
 
     @cached_property
@@ -192,8 +193,9 @@ async def build(settings: Settings) -> Services:
     await anyio.lowlevel.checkpoint()  # loads what httpx waits with; the first friend to pay should not
     clock = SystemClock()
     merchant = merchant_of(settings)
+    metrics = Metrics()
     # Before the stores: they refuse files they cannot use, and then nothing is open yet.
-    v3 = v3_client_of(settings, clock) if settings.speaks_v3 else None
+    v3 = v3_client_of(settings, clock, metrics) if settings.speaks_v3 else None
     clients: dict[PayApi, PayGateway] = {} if v3 is None else {PayApi.V3: v3}
     if merchant.api_keys:
         clients[PayApi.V2] = WeChatPayClient(
@@ -201,9 +203,9 @@ async def build(settings: Settings) -> Services:
             settings.wechat_base_urls,
             certificate=_certificate(settings),
             total_s=settings.wechat_timeout_s,
+            metrics=metrics,
         )
     store = await open_store(settings)
-    metrics = Metrics()
     hub = Hub(clock=clock, monotonic_s=time.monotonic, later=asyncio.get_running_loop().call_soon, metrics=metrics)
     metrics.watch("daifu_watchers", "Pages that watch now.", lambda: len(hub))
     redis_url = settings.redis_url.get_secret_value()
@@ -287,7 +289,7 @@ def _certificate(settings: Settings) -> Certificate | None:
     return Certificate(Path(settings.wechat_mch_cert_file), Path(settings.wechat_mch_private_key_file))
 
 
-def v3_client_of(settings: Settings, clock: Clock) -> WeChatPayV3Client:
+def v3_client_of(settings: Settings, clock: Clock, metrics: Metrics | None = None) -> WeChatPayV3Client:
     """
     Return the client of API v3, which fetches nothing yet.
 
@@ -309,7 +311,7 @@ def v3_client_of(settings: Settings, clock: Clock) -> WeChatPayV3Client:
     named = (word.partition("=") for word in settings.wechat_public_keys)
     ring = KeyRing({name: key_files.read_public_key(Path(file)) for name, _, file in named})
     return WeChatPayV3Client(
-        merchant, settings.wechat_base_urls, ring=ring, clock=clock, total_s=settings.wechat_timeout_s
+        merchant, settings.wechat_base_urls, ring=ring, clock=clock, total_s=settings.wechat_timeout_s, metrics=metrics
     )
 
 

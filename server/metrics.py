@@ -11,7 +11,7 @@ from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.metrics import Counter, Gauge, Histogram
+from prometheus_client.metrics import Counter, Histogram
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -62,12 +62,16 @@ class Metrics:
         )
         self.wechat_calls = Counter(
             "daifu_wechat_calls",
-            "Calls to WeChat, by outcome: ok, unavailable, or WeChat's own code.",
+            "Calls to WeChat Pay, by outcome: answered (whatever it said) or unavailable.",
             ("call", "outcome"),
             registry=self.registry,
         )
         self.wechat_seconds = Histogram(
-            "daifu_wechat_seconds", "How long WeChat took.", ("call",), buckets=_FAST_S, registry=self.registry
+            "daifu_wechat_seconds",
+            "How long WeChat Pay took, or we waited.",
+            ("call",),
+            buckets=_FAST_S,
+            registry=self.registry,
         )
         self.effects = Counter(
             "daifu_effects",
@@ -75,18 +79,23 @@ class Metrics:
             ("kind", "outcome"),
             registry=self.registry,
         )
-        self.refunds = Counter("daifu_refunds", "Refunds that came to this state.", ("state",), registry=self.registry)
-        self.payments = Counter(
-            "daifu_payments", "Payments written down, by evidence.", ("evidence",), registry=self.registry
+        self.effect_late_seconds = Histogram(
+            "daifu_effect_late_seconds",
+            "How long after it was due an effect was begun.",
+            ("kind",),
+            buckets=_PUSH_S,
+            registry=self.registry,
+        )
+        self.refunds = Counter(
+            "daifu_refunds", "Refunds the relay brought to this state.", ("state",), registry=self.registry
+        )
+        self.payments_found = Counter(
+            "daifu_payments_found",
+            "Payments that WeChat told of when the relay asked, before any notify did.",
+            registry=self.registry,
         )
         self.alarms = Counter(
-            "daifu_alarms", "Things a person has to look at, by event.", ("event",), registry=self.registry
-        )
-        self.relay_due = Gauge("daifu_relay_due_orders", "Orders with an effect that is due.", registry=self.registry)
-        self.relay_oldest_seconds = Gauge(
-            "daifu_relay_oldest_due_seconds",
-            "How long the effect that is due longest has waited.",
-            registry=self.registry,
+            "daifu_alarms", "Things a person has to look at, by event in the log.", ("event",), registry=self.registry
         )
         self.canary_seconds = Histogram(
             "daifu_bus_canary_seconds",

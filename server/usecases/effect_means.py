@@ -11,6 +11,7 @@ from server.domain.document import Order
 from server.domain.effects import Effect, gap_ms
 from server.domain.events import EffectPostponed, Event
 from server.domain.rewards import RewardRule
+from server.metrics import Metrics
 from server.ports import Bus, Cache, Clock, PayGateway, Store
 from server.usecases.outbox import Outbox
 from server.usecases.pace import Pace
@@ -39,6 +40,7 @@ class Means:
     origin: str
     teller: Teller | None = None
     pace: Pace = field(default_factory=Pace)
+    metrics: Metrics = field(default_factory=Metrics)
     jitter: Callable[[], float] = random.random
 
 

@@ -17,6 +17,7 @@ from server.domain.events import EffectParked, OrderExpired
 from server.domain.order import apply
 from server.errors import OrderError, PayError, WeChatRefused, WeChatUnavailable
 from server.usecases.close_payment import close_payment
+from server.usecases.count_outcomes import count_outcomes
 from server.usecases.effect_means import Means, Outcome, Runner, alarm, log, postponed
 from server.usecases.query_payment import query_payment
 from server.usecases.refund_payment import query_refund, refund_payment
@@ -53,7 +54,10 @@ async def run_effects(order: Order, means: Means) -> bool:
     Raises:
         StoreUnavailable: What ran is run again later; each effect is safe to repeat.
     """
-    due = due_effects(order.effects, means.clock.now_ms())[:AT_ONCE]
+    now_ms = means.clock.now_ms()
+    due = due_effects(order.effects, now_ms)[:AT_ONCE]
+    for effect in due:
+        means.metrics.effect_late_seconds.labels(effect.kind).observe((now_ms - effect.due_at_ms) / 1000)
     outcomes = await asyncio.gather(*(_run(order, effect, means) for effect in due))
     return await _store_outcomes(order.order_id, list(zip(due, outcomes, strict=True)), means)
 
@@ -87,6 +91,7 @@ async def _store_outcomes(order_id: str, outcomes: Sequence[tuple[Effect, Outcom
             return False
         after = replace(after, rev=before.rev + 1)  # one write, one rev
         if await means.store.replace(after, was_rev=before.rev):
+            count_outcomes(means.metrics, before, after, [effect for effect, _ in outcomes])
             if _seen(after) != _seen(before):  # that a query was postponed is no news to anybody
                 await means.bus.publish(after)
             return True

@@ -16,6 +16,7 @@ from server.domain.document import Order, Payment, Refund
 from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid, RefundProgressed, TradeType
 from server.domain.prepaid import Prepaid
 from server.errors import WeChatRefused
+from server.metrics import Metrics
 from server.wechat import bills, v2_answers, v2_calls, v2_refunds
 from server.wechat.line import TOTAL_TIMEOUT_S, Certificate, Line
 from server.wechat.scenes import unsigned_params
@@ -44,11 +45,13 @@ class WeChatPayClient:
         *,
         certificate: Certificate | None = None,
         total_s: float = TOTAL_TIMEOUT_S,
+        metrics: Metrics | None = None,
     ) -> None:
         self._merchant = merchant
         self._base_urls = base_urls
-        self._line = Line(base_urls, total_s)
-        self._refund_line = self._line if certificate is None else Line(base_urls, total_s, certificate=certificate)
+        self._line = self._refund_line = Line(base_urls, total_s, metrics=metrics)
+        if certificate is not None:
+            self._refund_line = Line(base_urls, total_s, certificate=certificate, metrics=metrics)
         self._may_refund = certificate is not None or all(url.startswith("http:") for url in base_urls)
 
     @property

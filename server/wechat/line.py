@@ -7,6 +7,7 @@ Every call ends within a few seconds in an answer or in WeChatUnavailable. What 
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,6 +15,7 @@ from typing import Final, NamedTuple
 import httpx
 
 from server.errors import ConfigError, WeChatUnavailable
+from server.metrics import Metrics
 
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 CONNECT_TIMEOUT_S: Final = 1.5  # leaves the backup host enough of the whole
@@ -69,12 +71,14 @@ class Line:
         *,
         certificate: Certificate | None = None,
         max_bytes: int = MAX_ANSWER_BYTES,
+        metrics: Metrics | None = None,
     ) -> None:
         self._base_urls = [url.rstrip("/") for url in base_urls]
         self._at = 0
         self._timeouts = 0  # in a row
         self._total_s = total_s
         self._max_bytes = max_bytes
+        self._metrics = metrics or Metrics()
         has_tls = any(url.startswith("https:") for url in base_urls)
         self._http = _open_pool(total_s, certificate, has_tls=has_tls)
 
@@ -103,6 +107,16 @@ class Line:
         await self._http.aclose()
 
     async def _ask(self, request: _Request) -> Answer:
+        begun_s, outcome = time.perf_counter(), "unavailable"
+        try:
+            answer = await self._ask_in_time(request)
+            outcome = "answered"
+        finally:
+            self._metrics.wechat_calls.labels(request.call, outcome).inc()
+            self._metrics.wechat_seconds.labels(request.call).observe(time.perf_counter() - begun_s)
+        return answer
+
+    async def _ask_in_time(self, request: _Request) -> Answer:
         at = self._at
         try:
             async with asyncio.timeout(self._total_s):

@@ -25,6 +25,7 @@ from server.errors import (
     WeChatRefused,
     WeChatUnavailable,
 )
+from server.metrics import Metrics
 from server.ports import Clock
 from server.wechat import bills, v3_answers, v3_bills, v3_calls, v3_keys, v3_refunds
 from server.wechat.client import BILL_TIMEOUT_S
@@ -55,12 +56,13 @@ class WeChatPayV3Client:
         ring: KeyRing,
         clock: Clock,
         total_s: float = TOTAL_TIMEOUT_S,
+        metrics: Metrics | None = None,
     ) -> None:
         self.merchant = merchant
         self.keys = PlatformKeys(ring, self._certificates)
         self._base_urls = base_urls
         self._clock = clock
-        self._line = Line(base_urls, total_s)
+        self._line = Line(base_urls, total_s, metrics=metrics)
         self._public_key_id = next((name for name in ring.keys if name.startswith(PUBLIC_KEY_PREFIX)), "")
 
     @property

@@ -4,8 +4,11 @@ import re
 from pathlib import Path
 
 import httpx
+import structlog
 
+from handlers.logs import count_alarms
 from sandbox.app import Sandbox
+from server.metrics import Metrics
 from tests.faults.processes import a_free_port
 from tests.people import Person, a_client
 from tests.running import Daifu, start_daifu
@@ -62,3 +65,35 @@ async def test_with_a_port_of_its_own_it_is_there_and_nowhere_else(
             assert (await own.get("/healthz")).status_code == 404
     finally:
         await server.aclose()
+
+
+async def test_what_the_relay_did_and_wechat_was_asked_is_counted(
+    daifu: Daifu, initiator: Person, friend: Person, wechat_control: httpx.AsyncClient
+) -> None:
+    order_id = (await initiator.place_order())["order_id"]
+    page = await initiator.watch(order_id)
+    await wechat_control.post("/_sim/faults", json={"target": "notify", "kind": "drop"})
+    await wechat_control.post("/_sim/pay", json={"out_trade_no": await friend.start_payment(order_id)})
+    await page.until_state("PAID")
+    await initiator.http.post(f"/api/orders/{order_id}/refund", json={})
+    await page.until_state("REFUNDED")
+
+    text = await metrics_of(daifu.url)
+    assert value_of(text, "daifu_payments_found_total") == 1
+    assert value_of(text, 'daifu_effects_total{kind="refund",outcome="done"}') == 1
+    assert value_of(text, 'daifu_refunds_total{state="SUCCESS"}') == 1
+    assert value_of(text, 'daifu_wechat_calls_total{call="unifiedorder",outcome="answered"}') == 1
+
+
+def test_every_critical_line_is_counted_as_an_alarm() -> None:
+    metrics = Metrics()
+    before = structlog.get_config()
+    count_alarms(metrics)
+    try:
+        structlog.get_logger().critical("bill_differs", day="2026-11-20")
+        structlog.get_logger().error("no_alarm")
+    finally:
+        structlog.configure(**before)
+
+    assert value_of(metrics.text().decode(), 'daifu_alarms_total{event="bill_differs"}') == 1
+    assert b"no_alarm" not in metrics.text()
