@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 PIP_FLAGS := --disable-pip-version-check --quiet --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run sandbox demo test check bench-processes faults pictures fuzz-api format lock clean browser strace
+.PHONY: help run sandbox demo test check bench-processes faults pictures readme-pictures fuzz-api format lock clean browser strace
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -50,6 +50,10 @@ pictures: $(VENV)/.dev browser ## walk through every state of the pages in every
 
 fuzz-api: $(VENV)/.dev ## thousands of requests made up from the API's description, right ones and wrong ones
 	HYPOTHESIS_PROFILE=thorough $(PY) -m pytest -q --timeout 3600 tests/handlers/test_openapi_conformance.py
+
+readme-pictures: $(VENV)/.dev browser ## take the pictures of the README anew, from the real pages
+	mkdir -p docs/img
+	$(PY) -m tests.e2e.pictures docs/img
 
 lock: $(VENV)/.run ## renew the lock files from pyproject.toml
 	$(PY) -m pip install --quiet uv

@@ -20,6 +20,7 @@ class OpenApiHandler(BaseHandler):
         return _document(
             origin=self.services.settings.origin,
             session_cookie=self.sessions.cookie_name(),
+            guest_cookie=self.sessions.guest_cookie_name,
             operator_cookie=self.sessions.operator_cookie_name,
         )
 

@@ -7,6 +7,7 @@ from settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
 
 
 def test_every_setting_is_in_the_readme_with_its_words() -> None:
@@ -37,3 +38,18 @@ def test_every_dependency_is_explained() -> None:
 
     assert declared
     assert [name for name in declared if not re.search(rf"\b{name}\b", README)] == []
+
+
+class TestTheChineseTwin:
+    def test_has_the_same_commands(self) -> None:
+        assert re.findall(r"```sh\n.*?```", CHINESE, re.DOTALL) == re.findall(r"```sh\n.*?```", README, re.DOTALL)
+
+    def test_has_the_same_settings_with_the_same_defaults(self) -> None:
+        rows = r"^\| `([A-Z_0-9]+)` \| (.*?) \|"
+
+        assert re.findall(rows, CHINESE, re.MULTILINE) == re.findall(rows, README, re.MULTILINE)
+
+    def test_leads_to_the_same_pages(self) -> None:
+        links = r"\]\((docs/[a-z-]+\.md)\)"
+
+        assert set(re.findall(links, CHINESE)) == set(re.findall(links, README))

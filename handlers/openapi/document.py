@@ -46,7 +46,7 @@ class ProblemAnswer(Struct, frozen=True):
     error: ErrorBody
 
 
-def openapi_document(*, origin: str, session_cookie: str, operator_cookie: str) -> dict[str, Any]:
+def openapi_document(*, origin: str, session_cookie: str, guest_cookie: str, operator_cookie: str) -> dict[str, Any]:
     """
     Return the document as plain JSON values.
 
@@ -68,7 +68,7 @@ def openapi_document(*, origin: str, session_cookie: str, operator_cookie: str) 
         "paths": dict(paths),
         "components": {
             "schemas": schemas,
-            "securitySchemes": _security_schemes(session_cookie, operator_cookie),
+            "securitySchemes": _security_schemes(session_cookie, guest_cookie, operator_cookie),
         },
     }
 
@@ -145,13 +145,19 @@ def _problems(problems: Iterable[Problem], shape: Mapping[str, Any]) -> dict[str
     }
 
 
-def _security_schemes(session_cookie: str, operator_cookie: str) -> dict[Proof, dict[str, str]]:
+def _security_schemes(session_cookie: str, guest_cookie: str, operator_cookie: str) -> dict[Proof, dict[str, str]]:
     return {
         "session": {
             "type": "apiKey",
             "in": "cookie",
             "name": session_cookie,
             "description": "A browser that came through `/auth/login`.",
+        },
+        "guest": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": guest_cookie,
+            "description": "A browser outside WeChat that opened `/pay/<id>`, with `X-Daifu-Viewer: guest`.",
         },
         "token": {
             "type": "http",

@@ -12,10 +12,11 @@ from handlers.base import ORDER_ID
 from handlers.requests import MAX_KEY
 
 # Who may ask; the names are those of the document's security schemes.
-Proof = Literal["session", "token", "watch_token", "merchant_key", "operator"]
+Proof = Literal["session", "guest", "token", "watch_token", "merchant_key", "operator"]
 
 PERSON: Final[tuple[Proof, ...]] = ("session", "token")
-WATCHER: Final[tuple[Proof, ...]] = ("session", "token", "watch_token")
+VISITOR: Final[tuple[Proof, ...]] = ("session", "guest", "token")
+WATCHER: Final[tuple[Proof, ...]] = ("session", "guest", "token", "watch_token")
 MERCHANT: Final[tuple[Proof, ...]] = ("merchant_key",)
 OPERATOR: Final[tuple[Proof, ...]] = ("operator",)
 ANYBODY: Final[tuple[Proof, ...]] = ()
@@ -88,7 +89,7 @@ TOO_MANY: Final = Problem(429, "too_many_requests")
 STORE: Final = Problem(503, "store_unavailable")
 IDEMPOTENCY: Final = Problem(409, "idempotency_mismatch")
 TRANSITION: Final = Problem(409, "transition_not_possible")
-REFUND_TOO_LARGE: Final = Problem(409, "refund_too_large")
+TOO_MUCH_REFUND: Final = (Problem(409, "refund_too_large"), Problem(409, "too_many_refunds"))
 
 # What a request with a body may meet before anybody reads it.
 WRITE: Final = (

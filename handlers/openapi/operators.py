@@ -10,8 +10,8 @@ from handlers.openapi.operation import (
     IDEMPOTENCY_KEY,
     OPERATOR,
     ORDER_NOT_FOUND,
-    REFUND_TOO_LARGE,
     STORE,
+    TOO_MUCH_REFUND,
     TRANSITION,
     WRITE,
     Operation,
@@ -116,7 +116,7 @@ DASHBOARD: Final = (
         body=AskRefund,
         is_body_optional=True,
         answer=OneOperatorOrder,
-        problems=(*_CHANGE, TRANSITION, IDEMPOTENCY, REFUND_TOO_LARGE),
+        problems=(*_CHANGE, TRANSITION, IDEMPOTENCY, *TOO_MUCH_REFUND),
     ),
 )
 

@@ -13,10 +13,11 @@ from handlers.openapi.operation import (
     NOT_LOGGED_IN,
     ORDER_NOT_FOUND,
     PERSON,
-    REFUND_TOO_LARGE,
     STORE,
     TOO_MANY,
+    TOO_MUCH_REFUND,
     TRANSITION,
+    VISITOR,
     WATCHER,
     WATCHING,
     WECHAT,
@@ -25,10 +26,12 @@ from handlers.openapi.operation import (
     Parameter,
     Problem,
 )
-from handlers.orders import MAX_PAGE, OneOrder, OrderPage, WatchToken
+from handlers.orders import MAX_PAGE, OneOrder, OrderPage, Visitors, WatchToken
 from handlers.payments import Confirmed, Started
 from handlers.refunds import AskRefund
 from handlers.requests import CreateOrder, Nothing, StartPayment
+from handlers.scenes import Scenes
+from server.domain.document import OrderState
 from server.usecases.official_account import PageSignature
 
 _READ: Final = (BAD_REQUEST, NOT_LOGGED_IN)
@@ -107,6 +110,12 @@ ORDERS: Final = (
         parameters=(
             Parameter("before", "query", "`next_before` of the page before.", {"type": "string"}),
             Parameter("limit", "query", "How many.", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE}),
+            Parameter(
+                "state",
+                "query",
+                "Only those in one of these states.",
+                {"type": "array", "items": {"type": "string", "enum": list(OrderState)}},
+            ),
         ),
         answer=OrderPage,
         problems=(*_READ, STORE),
@@ -164,6 +173,16 @@ ORDERS: Final = (
         problems=_CHANGE_ORDER,
     ),
     Operation(
+        method="get",
+        path="/api/orders/{order_id}/visitors",
+        tag="orders",
+        summary="Who opened the link",
+        description="The initiator only.",
+        proofs=PERSON,
+        answer=Visitors,
+        problems=_READ_ORDER,
+    ),
+    Operation(
         method="post",
         path="/api/orders/{order_id}/close",
         tag="orders",
@@ -186,14 +205,14 @@ ORDERS: Final = (
         body=AskRefund,
         is_body_optional=True,
         answer=OneOrder,
-        problems=(*_PAY, TRANSITION, IDEMPOTENCY, REFUND_TOO_LARGE),
+        problems=(*_PAY, TRANSITION, IDEMPOTENCY, *TOO_MUCH_REFUND),
     ),
     Operation(
         method="get",
         path="/api/orders/{order_id}/qr.svg",
         tag="orders",
         summary="The share link as a QR code",
-        proofs=PERSON,
+        proofs=VISITOR,
         media=("image/svg+xml",),
         problems=(*_READ, ORDER_NOT_FOUND),
     ),
@@ -201,11 +220,20 @@ ORDERS: Final = (
 
 PAYMENTS: Final = (
     Operation(
+        method="get",
+        path="/api/scenes",
+        tag="payments",
+        summary="How I can pay here",
+        proofs=VISITOR,
+        answer=Scenes,
+        problems=_READ,
+    ),
+    Operation(
         method="post",
         path="/api/orders/{order_id}/payments",
         tag="payments",
         summary="Start a payment, or get the one that has begun",
-        proofs=PERSON,
+        proofs=VISITOR,
         body=StartPayment,
         status=201,
         answer=Started,
@@ -223,7 +251,7 @@ PAYMENTS: Final = (
         path="/api/orders/{order_id}/payments/{out_trade_no}/confirm",
         tag="payments",
         summary='The page says "ok": ask WeChat',
-        proofs=PERSON,
+        proofs=VISITOR,
         body=Nothing,
         is_body_optional=True,
         answer=Confirmed,
@@ -234,7 +262,7 @@ PAYMENTS: Final = (
         path="/api/orders/{order_id}/payments/{out_trade_no}/cancel",
         tag="payments",
         summary="The friend left the cashier: give his share free",
-        proofs=PERSON,
+        proofs=VISITOR,
         body=Nothing,
         is_body_optional=True,
         answer=Confirmed,
@@ -245,7 +273,7 @@ PAYMENTS: Final = (
         path="/api/orders/{order_id}/payments/{out_trade_no}/qr.{kind}",
         tag="payments",
         summary="The code of one's own NATIVE payment, to be scanned with WeChat",
-        proofs=PERSON,
+        proofs=VISITOR,
         media=("image/svg+xml", "image/png"),
         problems=(*_READ_ORDER, Problem(404, "not_found"), Problem(409, "order_not_payable"), *WECHAT),
     ),

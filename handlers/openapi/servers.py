@@ -9,9 +9,9 @@ from handlers.openapi.operation import (
     IDEMPOTENCY_KEY,
     MERCHANT,
     ORDER_NOT_FOUND,
-    REFUND_TOO_LARGE,
     STORE,
     TOO_MANY,
+    TOO_MUCH_REFUND,
     TRANSITION,
     WRITE,
     Operation,
@@ -96,6 +96,6 @@ ORDERS: Final = (
         body=AskRefund,
         is_body_optional=True,
         answer=OneMerchantOrder,
-        problems=(*WRITE, *_KEY, ORDER_NOT_FOUND, TRANSITION, IDEMPOTENCY, REFUND_TOO_LARGE),
+        problems=(*WRITE, *_KEY, ORDER_NOT_FOUND, TRANSITION, IDEMPOTENCY, *TOO_MUCH_REFUND),
     ),
 )

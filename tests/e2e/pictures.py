@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from playwright.async_api import expect
+
 from sandbox.app import start as start_sandbox
 from tests.e2e.phones import Look, Phones, Tab, some_phones
 from tests.people import a_client
@@ -38,11 +40,12 @@ async def take_pictures(daifu: Daifu, phones: Phones, folder: Path) -> None:
 
 
 async def _keep(tab: Tab, path: Path) -> None:
+    await expect(tab.page.locator("#toast")).to_be_hidden()
+    await tab.page.evaluate("scrollTo(0, 0)")
     await tab.page.screenshot(path=path, animations="disabled")
 
 
 async def main(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     sandbox = await start_sandbox()
     with TemporaryDirectory() as data_dir:
         async with a_client(sandbox.url) as control, some_phones() as phones:

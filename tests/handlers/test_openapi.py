@@ -7,7 +7,7 @@ from typing import Final
 from tornado.routing import PathMatches, RuleRouter
 from tornado.web import Application
 
-from handlers.app import make_app
+from handlers.app import make_app, make_web
 from handlers.openapi.document import OPERATIONS, TAGS, openapi_document
 from handlers.openapi.operation import PATH_PARAMETERS
 from handlers.problems import STATUS
@@ -24,8 +24,8 @@ IN_THE_GUIDE_ALONE: Final = {
     *("/", "/orders/*", "/pay/*", "/docs", "/admin", "/auth/login", "/auth/callback", "/ws/orders/*"),
     *("/wechat/notify/pay", "/wechat/notify/refund", "/wechat/notify/v3"),
 }
-# The pages' files, and every address for programs that has no route.
-NOWHERE: Final = {"/static/*", "/*/.*"}
+# The pages' files, those by which WeChat knows the domain, and every address for programs that has no route.
+NOWHERE: Final = {"/static/*", "/*", "/*/.*"}
 
 
 def routes_of(app: Application) -> set[str]:
@@ -40,7 +40,7 @@ class TestTheTable:
     async def test_describes_every_route_that_is_public_and_no_other(self, daifu: Daifu) -> None:
         described = {re.sub(r"{\w+}", "*", operation.path) for operation in OPERATIONS}
 
-        assert routes_of(make_app(daifu.services, InFlight())) == described | IN_THE_GUIDE_ALONE | NOWHERE
+        assert routes_of(make_app(make_web(daifu.services, InFlight()))) == described | IN_THE_GUIDE_ALONE | NOWHERE
 
     def test_leaves_out_only_what_the_guide_tells(self) -> None:
         for path in IN_THE_GUIDE_ALONE:
@@ -84,12 +84,17 @@ class TestTheDocument:
             answer = await http.get("/openapi.json")
 
         assert answer.json() == openapi_document(
-            origin=daifu.url, session_cookie="daifu_session", operator_cookie="daifu_operator"
+            origin=daifu.url,
+            session_cookie="daifu_session",
+            guest_cookie="daifu_guest",
+            operator_cookie="daifu_operator",
         )
         assert answer.json()["openapi"].startswith("3.1")
 
     async def test_says_the_limits_that_requests_are_held_to(self, daifu: Daifu) -> None:
-        document = openapi_document(origin="https://daifu.invalid", session_cookie="s", operator_cookie="o")
+        document = openapi_document(
+            origin="https://daifu.invalid", session_cookie="s", guest_cookie="g", operator_cookie="o"
+        )
         order = document["components"]["schemas"]["CreateOrder"]
 
         assert order["required"] == ["title", "amount"]

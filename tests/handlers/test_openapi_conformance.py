@@ -36,7 +36,9 @@ CHECKS: Final = [
 # Few of each, because there are some forty operations; `make fuzz-api` makes up many.
 EXAMPLES: Final = max(1, hypothesis_settings().max_examples // 20)
 STRANGER_ID: Final = "01HZX000000000000000000000"
-NO_LIMITS: Final[dict[str, Any]] = {f"rate_{kind}_per_min": 0 for kind in ("orders", "payments", "logins", "merchant")}
+NO_LIMITS: Final[dict[str, Any]] = {
+    f"rate_{kind}_per_min": 0 for kind in ("orders", "payments", "guest_payments", "logins", "merchant")
+}
 
 
 @dataclass(frozen=True)
