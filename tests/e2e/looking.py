@@ -6,6 +6,7 @@ tests loads it.
 """
 
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +28,14 @@ ALL_LOOKS: Final = tuple(
 AXE_LOOKS: Final = (LOOKS[0], LOOKS[2])
 
 _AXE: Final = Path(__file__).parent.parent / "vendor" / "axe-core" / "axe.min.js"
-_RUN_AXE: Final = """() => axe.run(document, {resultTypes: ["violations"], iframes: false})"""
+# What fades in is judged as it will be, and what breathes as it is at rest.
+_RUN_AXE: Final = """() => {
+  for (const animation of document.getAnimations()) {
+    if (animation.effect.getComputedTiming().endTime === Infinity) animation.cancel();
+    else animation.finish();
+  }
+  return axe.run(document, {resultTypes: ["violations"], iframes: false});
+}"""
 
 
 def looks(usual: tuple[Look, ...] = LOOKS) -> tuple[Look, ...]:
@@ -41,7 +49,7 @@ async def looks_right(tab: Tab, name: str) -> None:
     await tab.picture(name)
     too_wide = await tab.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert too_wide == 0, name
-    if tab.look in AXE_LOOKS:
+    if replace(tab.look, is_phone=False) in AXE_LOOKS:
         found = await barriers(tab.page)
         assert not found, f"{name}: " + "\n".join(found)
 

@@ -140,6 +140,11 @@ async def test_every_ending_has_its_words_and_fits_the_screen(look: Look, town: 
     await initiator.shows("#connection", words["offline"])
     await looks_right(initiator, "25-order-offline")
 
+    simulator = await (await phones.new(look)).open(str(town.control.base_url))
+    await simulator.page.locator("[value=lost]").click()
+    await expect(simulator.page.locator("#faults ~ ul").first).to_contain_text("notify")
+    await looks_right(simulator, "26-simulator")
+
 
 async def closes(town: Town, initiator: Tab, friend: Tab, words: dict[str, str]) -> None:
     """WeChat refuses to close an attempt for a while, so that the order stays on its way there."""

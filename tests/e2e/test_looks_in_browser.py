@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.looking import looks, looks_right
+from tests.e2e.looking import AXE_LOOKS, looks, looks_right
 from tests.e2e.phones import Look, Phones
 from tests.running import Daifu
 
@@ -93,7 +93,7 @@ async def test_the_language_switch_holds_on_every_page(daifu: Daifu, phones: Pho
 
 async def test_an_address_without_an_order_is_a_page_that_leads_home(daifu: Daifu, phones: Phones) -> None:
     phones.expect_complaint("status of 404")
-    tab = await phones.open_as("小红", daifu.url)
+    tab = await phones.open_as("小红", daifu.url, AXE_LOOKS[1])
     for path, words in (
         ("/orders/01ARZ3NDEKTSV4RRFFQ69G5FAV", "There is no such order."),
         ("/pay/nonsense", "There is no such order."),

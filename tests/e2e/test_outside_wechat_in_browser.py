@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import expect
 
 from sandbox.app import Sandbox
+from tests.e2e.looking import AXE_LOOKS, looks, looks_right
 from tests.e2e.phones import Look, Phones
 from tests.people import Person
 from tests.running import Daifu, start_daifu
@@ -47,10 +48,10 @@ async def test_where_nothing_else_is_offered_the_page_shows_the_way_into_wechat(
     await expect(friend.page.locator("#qr")).to_be_visible()
     assert await friend.page.locator("#qr").evaluate("(image) => image.naturalWidth") > 0
     await expect(friend.page.locator("#pay")).to_be_hidden()
-    await friend.picture("pay-outside")
+    await looks_right(friend, "pay-outside")
 
 
-@pytest.mark.parametrize("look", [Look(width=1280), Look(locale="zh-CN", dark=True)], ids=lambda look: look.name)
+@pytest.mark.parametrize("look", looks((Look(width=1280), AXE_LOOKS[1])), ids=lambda look: look.name)
 async def test_a_guest_has_the_code_scanned_and_both_pages_change_live(
     daifu: Daifu, initiator: Person, phones: Phones, wechat: Sandbox, look: Look
 ) -> None:
@@ -59,7 +60,7 @@ async def test_a_guest_has_the_code_scanned_and_both_pages_change_live(
     guest = await phones.new(look)
     await (await guest.open(f"{daifu.url}/pay/{order_id}?outside=1")).ready()
     await guest.shows_scene("payable")
-    await guest.picture("pay-guest")
+    await looks_right(guest, "pay-guest")
 
     async with guest.page.expect_response("**/payments") as begun:
         await guest.page.locator("#show-code").click()
@@ -68,7 +69,7 @@ async def test_a_guest_has_the_code_scanned_and_both_pages_change_live(
     assert await guest.page.locator("#code").evaluate("(image) => image.naturalWidth") > 0
     await expect(guest.page.locator("#code-left")).to_have_text(re.compile(r"1.+59"))
     await his.shows("#live", "A friend is paying…")
-    await guest.picture("pay-guest-code")
+    await looks_right(guest, "pay-guest-code")
     await guest.page.reload()
     await expect(guest.page.locator("#code")).to_be_visible()  # the same attempt, its code still good
 
@@ -79,7 +80,7 @@ async def test_a_guest_has_the_code_scanned_and_both_pages_change_live(
     await guest.shows_scene("paid_mine")
     await his.shows_state("PAID")
     await expect(guest.page.locator("#ways")).to_be_hidden()
-    await guest.picture("pay-guest-paid")
+    await looks_right(guest, "pay-guest-paid")
 
 
 @pytest.mark.parametrize("look", [Look(), Look(locale="zh-CN")], ids=lambda look: look.name)
@@ -89,14 +90,14 @@ async def test_a_guest_on_a_phone_goes_to_wechats_app_and_comes_back_to_a_questi
     order_id = (await initiator.place_order())["order_id"]
     guest = await phones.new(replace(look, is_phone=True))
     await (await guest.open(f"{daifu.url}/pay/{order_id}?outside=1")).ready()
-    await guest.picture("pay-guest-phone")
+    await looks_right(guest, "pay-guest-phone")
 
     await guest.page.locator("#open-app").click()
     await guest.page.locator("#sim-cancel").click()
 
     await guest.ready()  # led back, and nothing is believed
     await guest.shows("#headline", re.compile("Have you paid|付款完成了吗"))
-    await guest.picture("pay-guest-back")
+    await looks_right(guest, "pay-guest-back")
     await guest.page.locator("#open-app").click()
     await guest.page.locator("#sim-pay").click()
     await guest.shows_scene("paid_mine")
