@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Final
 
 from server.redis.pipe import RedisPipe
-from server.redis.task import end
+from server.tasks import end
 
 MAX_WAITING: Final = 1000
 RETRY_S: Final = 0.2

@@ -10,7 +10,7 @@ import structlog
 from server.bus.hub import Hub
 from server.errors import StoreError
 from server.ports import Store
-from server.redis.task import end
+from server.tasks import end
 
 MAX_BATCH: Final = 100  # a store that is slow today must still give one batch within the time a read may take
 PAUSE_S: Final = 1.0

@@ -22,7 +22,7 @@ from server.domain.document import Order
 from server.metrics import Metrics
 from server.ports import Store
 from server.redis.pipe import RedisPipe
-from server.redis.task import end
+from server.tasks import end
 
 CANARY_CHANNEL: Final = "daifu:canary:"
 

@@ -16,7 +16,7 @@ from server.redis.connection import (
     full_jitter_s,
     send,
 )
-from server.redis.task import end
+from server.tasks import end
 
 PING_S: Final = 3.0
 SILENCE_S: Final = 10.0  # not even an answer to a ping: the connection is dead, though nobody closed it

@@ -13,7 +13,7 @@ import structlog
 from redis.exceptions import ResponseError
 
 from server.redis.connection import ANSWER_S, CONNECTION_ERRORS, Command, Connection, connection_to, full_jitter_s, send
-from server.redis.task import end
+from server.tasks import end
 
 MAX_WAITING: Final = 2000
 LATE_S: Final = 0.05

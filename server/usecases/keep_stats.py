@@ -16,6 +16,7 @@ from server.domain.days import DAY_MS, day_of, day_start_ms
 from server.domain.order_ids import first_order_id_at, order_made_at_ms
 from server.errors import StoreError
 from server.ports import Clock, StatsStore, Store
+from server.tasks import end
 from server.usecases.roll_up import just_below, roll_up
 
 # An order is open for seven days at most, and its last attempt a little longer.
@@ -69,8 +70,7 @@ class StatsKeeper:
     async def aclose(self) -> None:
         """Stop, at once: what was not added up will be. Safe to repeat."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
 
     async def bring_up_to_date(self) -> None:
         """

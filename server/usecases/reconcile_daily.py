@@ -9,6 +9,7 @@ from server.domain.bill import BillDay
 from server.domain.reconciliation import MAX_LINES, Outcome, Reconciliation
 from server.errors import NoBill, PayError, StoreUnavailable, WeChatUnavailable
 from server.ports import Reconciliations
+from server.tasks import end
 from server.usecases.effect_means import Means, log
 from server.usecases.reconcile import Told, cure_differences, find_differences, told_nobody
 
@@ -57,8 +58,7 @@ class DailyReconciliation:
     async def aclose(self) -> None:
         """Stop at once: whatever was under way is done again. Safe to repeat."""
         if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+            await end([self._looking])
 
     async def look(self) -> None:
         """Reconcile each day that is due and that nobody has, the oldest first."""

@@ -25,6 +25,7 @@ from server.domain.notify import (
 )
 from server.errors import StoreError
 from server.ports import Journal
+from server.tasks import end
 
 # Beyond so many that wait the newest are dropped: some ten megabytes of notifies.
 MOST_WAITING: Final = 5000
@@ -85,9 +86,7 @@ class NotifyRecorder:
         if self._writing is None:
             return
         _, late = await asyncio.wait([self._writing], timeout=CLOSE_S)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await end(late)
 
     def _is_wanted(self, verdict: Verdict, now_ms: int) -> bool:
         most = MOST_PER_HOUR.get(verdict)

@@ -14,6 +14,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from server.errors import BadNotify, WeChatError
+from server.tasks import end
 from server.wechat.v3_keys import KeyRing
 
 # Anybody can name a key that is not there; that must not make us ask WeChat all the time.
@@ -78,8 +79,7 @@ class PlatformKeys:
 
     async def aclose(self) -> None:
         if self._fetching is not None:
-            self._fetching.cancel()
-            await asyncio.gather(self._fetching, return_exceptions=True)
+            await end([self._fetching])
 
     @property
     def _is_fetching(self) -> bool:

@@ -66,7 +66,7 @@ export const ADMIN_EN = {
   admin_more_parked: "{count} more are not listed",
   admin_tries: "{reason} · {tries} tries",
   admin_retry: "Try again",
-  admin_retry_label: "Try {effect} again",
+  admin_retry_label: "Try again: {effect}",
   admin_retried: "It runs now",
   admin_search: "One order",
   admin_search_label: "Order, payment or refund number",

@@ -23,7 +23,7 @@ KEEP_TITLES: Final = """() => {
   const title = document.getElementById("order-title");
   new MutationObserver(() => window.titles.push(title.textContent)).observe(title, {childList: true});
 }"""
-STRANGERS: Final = "main :is(img:not(#qr, .df-avatar img), script, iframe, style, base, template)"
+STRANGERS: Final = "main :is(img:not(#qr, #code, .df-avatar img), script, iframe, style, base, template)"
 
 
 @pytest.fixture
