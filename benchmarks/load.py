@@ -24,7 +24,7 @@ AT_ONCE: Final = 16
 PATIENCE_S: Final = 30
 
 # How fast the preparation is here, roughly: how far ahead the first notify is.
-INSERTED_PER_S: Final = 400
+INSERTED_PER_S: Final = 200
 OPENED_PER_S: Final = 100
 
 T = TypeVar("T")

@@ -28,7 +28,7 @@ REFUNDABLE_DAYS: Final = 366
 REFUNDABLE_AGE_MS: Final = DAY_MS
 
 POLL_S: Final = 2.0
-REST_PER_WORK: Final = 20  # a job for reports takes a twentieth of a core at most
+REST_PER_WORK: Final = 100  # a job for reports takes a hundredth of a core, or of the database, at most
 
 _EVERY_DAY: Final = ("0000-00-00", "9999-99-99")
 _AFTER_EVERY_ID: Final = "~"
