@@ -17,7 +17,7 @@ from server.domain.order_ids import first_order_id_at, order_made_at_ms
 from server.errors import StoreError
 from server.ports import Clock, StatsStore, Store
 from server.tasks import end
-from server.usecases.roll_up import just_below, roll_up
+from server.usecases.roll_up import RolledUp, just_below, roll_up
 
 # An order is open for seven days at most, and its last attempt a little longer.
 LIVELY_DAYS: Final = 9
@@ -81,12 +81,27 @@ class StatsKeeper:
         """
         async with self._working:
             as_of_ms = await self._look_through()
-            while found := await self._store.scan(after=self._known_id, before=_AFTER_EVERY_ID, limit=1):
-                self._known_id = await self._add_up(day_of(order_made_at_ms(found[0].order_id))) or found[0].order_id
+            new = await self._add_up_new()
             now_ms = self._clock.now_ms()
-            self._changed |= {day for day, age in as_of_ms.items() if is_outdated(day, age, now_ms)}
-            while self._changed:
-                await self._add_up(min(self._changed))
+            # What changes from here on waits for the next round: under load there is always something.
+            days = (self._changed | {day for day, age in as_of_ms.items() if is_outdated(day, age, now_ms)}) - new
+            while days:
+                day = min(days)
+                days.discard(day)
+                days |= (await self._add_up(day)).also
+
+    async def _add_up_new(self) -> set[str]:
+        """Add up each day that has orders nobody has added up, once; return these days."""
+        days: set[str] = set()
+        while found := await self._store.scan(after=self._known_id, before=_AFTER_EVERY_ID, limit=1):
+            day = day_of(order_made_at_ms(found[0].order_id))
+            if day in days:
+                break  # made meanwhile
+            days.add(day)
+            done = await self._add_up(day)
+            self._known_id = done.last_order_id or found[0].order_id
+            self._changed |= done.also
+        return days
 
     async def _look_through(self) -> dict[str, int]:
         """Return which days were added up, and when. At first ask the store: what is new begins with the newest day."""
@@ -97,7 +112,7 @@ class StatsKeeper:
                 self._known_id = just_below(first_order_id_at(day_start_ms(max(self._as_of_ms))))
         return self._as_of_ms
 
-    async def _add_up(self, day: str) -> str:
+    async def _add_up(self, day: str) -> RolledUp:
         self._changed.discard(day)  # before, so that what changes meanwhile counts again
         try:
             done = await roll_up(day, store=self._store, stats=self._stats, clock=self._clock)
@@ -106,8 +121,7 @@ class StatsKeeper:
             raise
         if self._as_of_ms is not None:
             self._as_of_ms[day] = done.stats.as_of_ms
-        self._changed |= done.also
-        return done.last_order_id
+        return done
 
     async def _work_until_closed(self) -> None:
         while True:
