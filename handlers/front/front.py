@@ -65,7 +65,7 @@ class Front:
         self.is_taking_no_more = True
         loop = asyncio.get_running_loop()
         for each in self._sockets:
-            # Connected, but not accepted yet: closing the port would reset them.
+            # Connected, but not accepted yet: closing the port would reset them, and it closes right after.
             with suppress(OSError):
                 while True:
                     accepted, _ = each.accept()
@@ -73,7 +73,10 @@ class Front:
                     self._arriving.add(arriving)
                     arriving.add_done_callback(self._arriving.discard)
         for listening in self._listening:
-            listening.add_done_callback(lambda done: done.result().close())
+            if listening.done():
+                listening.result().close()
+            else:
+                listening.add_done_callback(lambda done: done.result().close())
 
     async def close_all_connections(self) -> None:
         self._sweeping.stop()

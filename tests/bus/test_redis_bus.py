@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from server.bus.news import MAX_NEWS_BYTES, channel_of, write_news
+from server.bus.reader import MAX_BATCH
 from server.domain.document import Entry, Order
 from server.ports import Store
 from tests.bus.processes import NEWS_ONLY, Process, a_paid_order, a_process, at_once, channels, subscribed, until
@@ -103,9 +104,10 @@ class TestSubscriptions:
     ) -> None:
         await until(lambda: there.bus.subscriber.is_subscribed)
         redis_server.do("CONFIG", "RESETSTAT")
-        watchers = [there.begin_to_watch(order_id(number))[1] for number in range(300)]
-        await until(lambda: len(channels(redis_server)) == 300)
-        await until(lambda: there.bus.reader.reads == 1)
+        watchers = [there.begin_to_watch(order_id(number))[1] for number in range(3 * MAX_BATCH)]
+        await until(lambda: len(channels(redis_server)) == 3 * MAX_BATCH)
+        await until(lambda: there.bus.reader.reads >= 3)
+        assert there.bus.reader.reads < 30
         for watcher in watchers:
             there.hub.forget(watcher)
         await subscribed(redis_server)

@@ -1,5 +1,6 @@
 """The job behind the statistics: what it adds up, when it does so again, and what it leaves alone."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -176,3 +177,24 @@ async def test_traces_and_more_than_a_page_of_orders_are_added_up(rig: Rig) -> N
     assert (done.stats.funnel.created, done.stats.funnel.opened) == (PAGE + 1, PAGE + 1)
     assert done.last_order_id == first_order_id_at(NOON_MS + PAGE)
     assert done.stats.seeds == {"": PAGE + 1}
+
+
+async def test_a_day_that_changes_while_it_is_added_up_waits_for_the_next_round(rig: Rig) -> None:
+    """Under load something has always changed; a round that took it all along would never end."""
+    await rig.store.insert(placed("小红", NOON_MS))
+    keep = rig.stats.keep_rollup
+    rounds = 0
+
+    async def keep_and_change(rollup: DayStats) -> None:
+        nonlocal rounds
+        rounds += 1
+        await keep(rollup)
+        rig.changed_days.add(DAY)
+
+    rig.stats.keep_rollup = keep_and_change  # type: ignore[method-assign]
+
+    for expected in (1, 2):
+        async with asyncio.timeout(10):
+            await rig.keeper.bring_up_to_date()
+        assert rounds == expected
+        assert rig.changed_days == {DAY}
