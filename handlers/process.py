@@ -36,6 +36,7 @@ from settings import Settings
 MAX_HEADER_BYTES: Final = 16 * 1024
 # The kernel would hold some megabytes for each page that stopped reading; a state is a few kilobytes.
 SEND_BUFFER_BYTES: Final = 128 * 1024
+BACKLOG: Final = 1024  # pages that come back all at once wait here
 HEAD_TIMEOUT_S: Final = 10
 BODY_TIMEOUT_S: Final = 10
 IDLE_TIMEOUT_S: Final = 75
@@ -246,7 +247,7 @@ def listen(settings: Settings) -> list[socket.socket]:
         ConfigError: The port is taken.
     """
     try:
-        sockets = bind_sockets(settings.port, settings.host, reuse_port=settings.processes > 1)
+        sockets = bind_sockets(settings.port, settings.host, backlog=BACKLOG, reuse_port=settings.processes > 1)
     except OSError as error:
         raise ConfigError(f"PORT {settings.port} on HOST {settings.host} cannot be opened: {error.strerror}") from error
     for each in sockets:  # connections inherit it

@@ -1,12 +1,13 @@
 """All clients of one process on the fast front: who is connected, what is coming in, and how to take no more."""
 
 import asyncio
+import errno
 import resource
 import socket
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Final
 
+import structlog
 from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
 from tornado.ioloop import PeriodicCallback
 
@@ -16,8 +17,12 @@ from handlers.front.owner import Limits
 from handlers.port import RESERVED_FILES
 
 BUFFER_BYTES: Final = 64 * 1024
-BACKLOG: Final = 1024
 SWEEP_MS: Final = 1000
+ACCEPT_AGAIN_S: Final = 1.0
+
+_GONE_ALREADY: Final = {errno.ECONNABORTED, errno.EINTR}  # this one client is
+
+log = structlog.get_logger()
 
 
 class Front:
@@ -26,16 +31,16 @@ class Front:
     def __init__(
         self, delegate: HTTPServerConnectionDelegate, limits: Limits, *, now_s: Callable[[], float] | None = None
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self.limits = limits
         self.buffer = bytearray(BUFFER_BYTES)
         self.begun = 0
         self.is_taking_no_more = False
-        self.now_s = now_s or asyncio.get_running_loop().time
+        self.now_s = now_s or self._loop.time
         self._delegate = delegate
         self._connected: set[Connection] = set()
-        self._arriving: set[asyncio.Task[object]] = set()
+        self._arriving: set[asyncio.Task[None]] = set()
         self._sockets: list[socket.socket] = []
-        self._listening: set[asyncio.Task[asyncio.Server]] = set()
         self._gone = asyncio.Event()
         self._sweeping = PeriodicCallback(self.sweep, SWEEP_MS)
         self._sweeping.start()
@@ -49,11 +54,38 @@ class Front:
         return sum(connection.is_coming_in for connection in self._connected)
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
-        loop = asyncio.get_running_loop()
-        for each in sockets:  # it listens already: who connects before the task has run waits a moment
+        for each in sockets:
             self._sockets.append(each)
-            serving = loop.create_server(lambda: Connection(self), sock=each, backlog=BACKLOG)
-            self._listening.add(loop.create_task(serving))
+            self._listen(each)
+
+    def _listen(self, listening: socket.socket) -> None:
+        # Not the loop's own server: closed while it takes in a connection it has accepted, it drops that one unheard.
+        if not self.is_taking_no_more:
+            self._loop.add_reader(listening, self._accept, listening)
+
+    def _accept(self, listening: socket.socket) -> None:
+        """Take in whoever is connected."""
+        try:
+            while True:
+                accepted, _ = listening.accept()
+                arriving = self._loop.create_task(self._take_in(accepted))
+                self._arriving.add(arriving)
+                arriving.add_done_callback(self._arriving.discard)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno in _GONE_ALREADY:
+                return
+            # No file or no memory is left. Trying again at once would do nothing else.
+            log.warning("accept_failed", reason=error.strerror)
+            self._loop.remove_reader(listening)
+            self._loop.call_later(ACCEPT_AGAIN_S, self._listen, listening)
+
+    async def _take_in(self, accepted: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: Connection(self), accepted)
+        except OSError:  # the client left
+            accepted.close()
 
     def sweep(self) -> None:
         """Cut everybody whose time is over."""
@@ -63,20 +95,12 @@ class Front:
 
     def take_no_more(self) -> None:
         self.is_taking_no_more = True
-        loop = asyncio.get_running_loop()
-        for each in self._sockets:
-            # Connected, but not accepted yet: closing the port would reset them, and it closes right after.
-            with suppress(OSError):
-                while True:
-                    accepted, _ = each.accept()
-                    arriving = loop.create_task(loop.connect_accepted_socket(lambda: Connection(self), accepted))
-                    self._arriving.add(arriving)
-                    arriving.add_done_callback(self._arriving.discard)
-        for listening in self._listening:
-            if listening.done():
-                listening.result().close()
-            else:
-                listening.add_done_callback(lambda done: done.result().close())
+        while self._sockets:
+            listening = self._sockets.pop()
+            # Who is connected, but not accepted yet, would be reset by closing the port.
+            self._accept(listening)
+            self._loop.remove_reader(listening)
+            listening.close()
 
     async def close_all_connections(self) -> None:
         self._sweeping.stop()

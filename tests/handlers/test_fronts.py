@@ -143,9 +143,11 @@ class TestGoingDown:
             assert b"\r\nConnection: close\r\n" in answer
             assert answer.endswith(b"GET /late 0")
 
-    async def test_who_knocked_before_the_port_closed_is_let_in(self, server: Served) -> None:
+    @pytest.mark.parametrize("heard_turns", range(6))
+    async def test_who_knocked_before_the_port_closed_is_let_in(self, server: Served, heard_turns: int) -> None:
         await until(lambda: server.front.connections == 0)
-        with _knock(server.port) as client:  # the loop has had no turn to accept
+        with _knock(server.port) as client:
+            await turns(heard_turns)  # not accepted yet, accepted but not taken in, or there
             server.front.take_no_more()
             client.setblocking(False)
             reader, writer = await asyncio.open_connection(sock=client)
