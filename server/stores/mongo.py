@@ -56,8 +56,8 @@ from server.stores.turn_batch import TurnBatch
 MAX_BATCH: Final = 100  # bounds how long the first caller of a batch waits for the last one's document
 
 # More at once would not be answered sooner: the server has them wait for each other, and we could not refuse any.
-READS_UNDER_WAY: Final = 4
-WRITES_UNDER_WAY: Final = 2
+READS_UNDER_WAY: Final = 2
+WRITES_UNDER_WAY: Final = 1
 
 _log = structlog.get_logger(__name__)
 

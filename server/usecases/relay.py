@@ -34,6 +34,7 @@ class Relay:
         self._bell = bell
         self._claiming: asyncio.Task[None] | None = None
         self._working: dict[str, asyncio.Task[None]] = {}  # by order id
+        self._claimed_again: dict[str, Order] = {}  # by order id: somebody changed it while it was worked on
         self._is_closing = False
 
     def start(self) -> None:
@@ -54,8 +55,9 @@ class Relay:
             self._bell.clear()
             claimed = await self._claim(AT_ONCE - len(self._working))
             for order in claimed:
-                # Claimed while we work on it, because somebody changed it: its worker looks again before he leaves.
-                if order.order_id not in self._working:
+                if order.order_id in self._working:
+                    self._claimed_again[order.order_id] = order
+                else:
                     self._working[order.order_id] = asyncio.create_task(self._work_off(order))
             if len(self._working) >= AT_ONCE:
                 await asyncio.wait(self._working.values(), return_when=asyncio.FIRST_COMPLETED)
@@ -74,18 +76,20 @@ class Relay:
 
     async def _work_off(self, order: Order) -> None:
         """Run what is due, and what became due by it, until nothing is. One order's trouble is not the others'."""
-        store, clock = self._means.store, self._means.clock
+        newest: Order | None = order
         try:
-            while due_effects(order.effects, clock.now_ms()) and await run_effects(order, self._means):
-                if self._is_closing:
-                    return
-                order = await store.get(order.order_id)
+            while newest and due_effects(newest.effects, self._means.clock.now_ms()) and not self._is_closing:
+                newest = await run_effects(newest, self._means)
+                again = self._claimed_again.pop(order.order_id, None)
+                if again and (newest is None or again.rev > newest.rev):
+                    newest = again
         except StoreUnavailable as error:
             log.warning("order_left_to_its_lease", order_id=order.order_id, reason=error.reason)
         except Exception:  # noqa: BLE001 - nobody waits for this task, and a bug must be heard of
             log.exception("order_broke", order_id=order.order_id)
         finally:
             del self._working[order.order_id]
+            self._claimed_again.pop(order.order_id, None)
 
     async def _rest(self) -> None:
         try:

@@ -47,9 +47,9 @@ RUNNERS: Final[Mapping[EffectKind, Runner]] = {
 }
 
 
-async def run_effects(order: Order, means: Means) -> bool:
+async def run_effects(order: Order, means: Means) -> Order | None:
     """
-    Run what is due of this order and store the outcome; False if nothing was due, or nothing came of it.
+    Run what is due of this order and store the outcome; return it as stored, None if nothing came of it.
 
     Raises:
         StoreUnavailable: What ran is run again later; each effect is safe to repeat.
@@ -59,7 +59,7 @@ async def run_effects(order: Order, means: Means) -> bool:
     for effect in due:
         means.metrics.effect_late_seconds.labels(effect.kind).observe((now_ms - effect.due_at_ms) / 1000)
     outcomes = await asyncio.gather(*(_run(order, effect, means) for effect in due))
-    return await _store_outcomes(order.order_id, list(zip(due, outcomes, strict=True)), means)
+    return await _store_outcomes(order, list(zip(due, outcomes, strict=True)), means)
 
 
 async def _run(order: Order, effect: Effect, means: Means) -> Outcome:
@@ -81,20 +81,20 @@ async def _run(order: Order, effect: Effect, means: Means) -> Outcome:
         return (postponed(effect, type(error).__name__, means),)
 
 
-async def _store_outcomes(order_id: str, outcomes: Sequence[tuple[Effect, Outcome]], means: Means) -> bool:
+async def _store_outcomes(before: Order, outcomes: Sequence[tuple[Effect, Outcome]], means: Means) -> Order | None:
     while True:
-        before = await means.store.get(order_id)
         after = before
         for effect, outcome in outcomes:
             after = _happened(after, effect, outcome, means.clock.now_ms())
         if after is before:
-            return False
+            return None
         after = replace(after, rev=before.rev + 1)  # one write, one rev
         if await means.store.replace(after, was_rev=before.rev):
             count_outcomes(means.metrics, before, after, [effect for effect, _ in outcomes])
             if _seen(after) != _seen(before):  # that a query was postponed is no news to anybody
                 await means.bus.publish(after)
-            return True
+            return after
+        before = await means.store.get(before.order_id)
 
 
 def _happened(order: Order, effect: Effect, outcome: Outcome, now_ms: int) -> Order:
