@@ -86,7 +86,7 @@ async def _taken_in(route: NotifyRoute, believed: _Believed) -> Judgement:
         log.critical("notify_contradicts", route=route, verdict=type(error).__name__, reason=str(error))
         return Judgement(Verdict.CONTRADICTS, type(error).__name__, order_id)
     except StoreError as error:
-        log.exception("notify_not_stored", route=route)
+        log.warning("notify_not_stored", route=route, error=type(error).__name__, reason=str(error))
         return Judgement(Verdict.NOT_STORED, type(error).__name__, order_id)
     return Judgement(Verdict.SETTLED if change.is_news else Verdict.REPEAT, order_id=order_id)
 

@@ -53,7 +53,10 @@ from server.stores.mongo_journal import MongoJournal
 from server.stores.mongo_reconciliations import MongoReconciliations
 from server.stores.turn_batch import TurnBatch
 
-MAX_BATCH: Final = 100  # bounds how long the first caller of a batch waits for the last one's document
+# These bound how long the first caller of a batch waits for the last one's document. A batch that takes longer than it
+# may is lost as a whole, and its work with it: a write takes ten times as long as a read.
+READ_BATCH: Final = 100
+WRITE_BATCH: Final = 32
 
 # More at once would not be answered sooner: the server has them wait for each other, and we could not refuse any.
 READS_UNDER_WAY: Final = 2
@@ -84,9 +87,9 @@ class MongoStore:
     def __init__(self, connect: Callable[[], Client]) -> None:
         self._connect = connect
         self._use(connect())
-        self._reads = TurnBatch(self._read_all, patience_s=READ_S, max_size=MAX_BATCH, most_under_way=READS_UNDER_WAY)
+        self._reads = TurnBatch(self._read_all, patience_s=READ_S, max_size=READ_BATCH, most_under_way=READS_UNDER_WAY)
         self._writes = TurnBatch(
-            self._replace_all, patience_s=WRITE_S, max_size=MAX_BATCH, most_under_way=WRITES_UNDER_WAY
+            self._replace_all, patience_s=WRITE_S, max_size=WRITE_BATCH, most_under_way=WRITES_UNDER_WAY
         )
         self._can_bulk_write: bool | None = None  # None until the database is prepared
         self._preparing: asyncio.Task[None] | None = None
