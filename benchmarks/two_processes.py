@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks.balancer import Balancer
 from benchmarks.load import Load, Sent, a_load
 from benchmarks.report import Row, failures, histogram, latest_ms, table
+from server.stores.mongo import MongoStore
 from tests.faults.cluster import Cluster, a_cluster
 from tests.redis_server import RedisServer
 
@@ -148,9 +150,21 @@ async def _measured(size: Size, choices: Callable[[Cluster], list[list[int]]]) -
                     pages=size.pages,
                     ports_of=lambda n: ports[n % len(ports)],
                 ) as load:
+                    alone_ms = await _write_alone_ms(load.store)
+                    console.print(f"one durable write, nobody else asking: {alone_ms:.1f} ms")
                     yield load, progress
     finally:
         redis.kill()
+
+
+async def _write_alone_ms(store: MongoStore) -> float:
+    """Return the median of a few: what this machine and its MongoDB give today, before there is a load."""
+    took_ms = []
+    for _ in range(21):
+        began_s = time.perf_counter()
+        await store.ping()
+        took_ms.append((time.perf_counter() - began_s) * 1000)
+    return median(took_ms)
 
 
 async def _notify(load: Load, progress: Progress, ports: Sequence[int], rate: int) -> list[Sent]:
