@@ -62,6 +62,10 @@ WRITE_BATCH: Final = 32
 READS_UNDER_WAY: Final = 2
 WRITES_UNDER_WAY: Final = 1
 
+# While somebody has waited so long for a write, what can be done later is left for later, but not for ever.
+CROWDED_S: Final = WRITE_S / 4
+LONGEST_STANDING_BACK_S: Final = 5.0
+
 _log = structlog.get_logger(__name__)
 
 
@@ -95,6 +99,7 @@ class MongoStore:
         self._preparing: asyncio.Task[None] | None = None
         self._farewells: list[asyncio.Task[None]] = []
         self._claiming = asyncio.Lock()
+        self._claimed_at_s = 0.0
         self._beats = count()
         self._calls = 0
         self._is_closing = False
@@ -171,12 +176,22 @@ class MongoStore:
         due: Document = {"due_at_ms": {"$gte": 0, "$lte": now_ms}}
         # One at a time: two of one process would only race each other for the same earliest orders.
         async with self._call(), self._claiming:
+            if self._stands_back():
+                return []
             with within(READ_S):
                 found = await self._orders.find(due, sort=[("due_at_ms", 1), ("_id", 1)], limit=limit).to_list()
             if not found:
                 return []
             claimed = await self._lease_all(found, now_ms + lease_ms)
         return [order for document in claimed for order in _readable(document)]
+
+    def _stands_back(self) -> bool:
+        """An overloaded server would be asked for more the later it is: notifies that are late are queried too."""
+        now_s = asyncio.get_running_loop().time()
+        if self._writes.waiting_s > CROWDED_S and now_s - self._claimed_at_s < LONGEST_STANDING_BACK_S:
+            return True
+        self._claimed_at_s = now_s
+        return False
 
     async def list_by_initiator(
         self, openid: str, *, before: str | None, limit: int, states: Sequence[OrderState] = tuple(OrderState)

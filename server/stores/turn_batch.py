@@ -47,6 +47,11 @@ class TurnBatch(Generic[In, Out]):
         self._expiry: asyncio.TimerHandle | None = None
         self._under_way: set[asyncio.Task[None]] = set()
 
+    @property
+    def waiting_s(self) -> float:
+        """How long the longest of those who are not sent yet has been waiting."""
+        return asyncio.get_running_loop().time() - self._waiting[0].at_s if self._waiting else 0.0
+
     async def ask(self, question: In) -> Out:
         """
         Return the answer. A caller who gives up disturbs nobody, and does not stop what he asked for.

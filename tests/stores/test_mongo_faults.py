@@ -11,6 +11,7 @@ from pymongo import MongoClient
 from server.domain.user import User
 from server.errors import DuplicateOrder, StoreUnavailable
 from server.ports import KeyClaim
+from server.stores import mongo
 from server.stores.mongo import MongoStore
 from tests.stores.cutting_proxy import Cut, CuttingProxy
 from tests.stores.outcomes import outcome
@@ -180,6 +181,26 @@ class TestTheServerFails:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             with pytest.raises(StoreUnavailable):
                 await calls[command]()
+
+    async def test_what_can_be_done_later_stands_back_while_writes_wait_but_not_for_ever(
+        self, store: MongoStore, fail: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        due = an_order(1, due_at_ms=5)
+        for order in (due, an_order(2), an_order(3)):
+            await store.insert(order)
+        assert await store.claim_due(10, lease_ms=0, limit=5) == [due]
+        monkeypatch.setattr(mongo, "CROWDED_S", 0.0)
+        fail("update", times=1, blockConnection=True, blockTimeMS=1000)
+        writes = []
+        for number in (2, 3):
+            writes.append(asyncio.ensure_future(outcome(store.replace(changed(an_order(number)), was_rev=1))))
+            for _ in range(5):
+                await asyncio.sleep(0)  # the first one is sent before the other asks, or they would go together
+        assert await store.claim_due(10, lease_ms=0, limit=5) == []
+
+        monkeypatch.setattr(mongo, "LONGEST_STANDING_BACK_S", 0.0)
+        assert await store.claim_due(10, lease_ms=0, limit=5) == [due]
+        await asyncio.gather(*writes)
 
     async def test_a_claim_whose_answer_was_lost_runs_out_by_itself(
         self, store: MongoStore, fail: Callable[..., None]

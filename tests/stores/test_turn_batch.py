@@ -85,6 +85,23 @@ async def test_who_waited_half_his_time_is_refused_and_never_sent() -> None:
     assert doubler.batches == [[1]]
 
 
+async def test_it_can_be_seen_how_long_somebody_has_been_waiting() -> None:
+    doubler = Doubler()
+    batch = batch_of(doubler)
+    assert batch.waiting_s == 0
+    first = asyncio.ensure_future(batch.ask(1))
+    await asyncio.wait_for(doubler.is_asked.wait(), 5)
+    assert batch.waiting_s == 0  # he is being served
+
+    second = asyncio.ensure_future(batch.ask(2))
+    await asyncio.sleep(0)
+    assert 0 < batch.waiting_s < 5
+
+    doubler.go.set()
+    assert [await first, await second] == [2, 4]
+    assert batch.waiting_s == 0
+
+
 async def test_a_batch_may_take_what_its_oldest_caller_has_left() -> None:
     given_s = []
 
