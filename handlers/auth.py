@@ -23,6 +23,7 @@ from tornado.httputil import HTTPServerRequest, parse_cookie
 from tornado.web import create_signed_value, decode_signed_value
 
 from server.domain.events import GUEST, Person
+from server.ports import Scope
 
 COOKIE: Final = "daifu_session"
 BEARER: Final = "daifu_bearer"
@@ -56,6 +57,13 @@ class WatchTicket(Struct, frozen=True):
     person: Person
     order_id: str
     until_s: int
+
+
+class LoginTicket(Struct, frozen=True):
+    """What a browser keeps while it is away at WeChat's login: where it wanted to go, and what WeChat was asked for."""
+
+    next_path: str
+    scope: Scope
 
 
 class Sessions:
@@ -139,13 +147,13 @@ class Sessions:
         """Return the name of the cookie that holds the ticket of the login with this state."""
         return f"{self._prefix}{LOGIN}_{state}"
 
-    def login_ticket(self, next_path: str) -> str:
-        """Return what a browser keeps while it is away at WeChat's login: where it wanted to go."""
-        return self._sign(LOGIN, next_path)
+    def login_cookie(self, ticket: LoginTicket) -> str:
+        """Return the cookie's value for this ticket."""
+        return self._sign(LOGIN, msgspec.json.encode(ticket).decode())
 
-    def redeem_login_ticket(self, ticket: str) -> str | None:
-        """Return where the browser wanted to go, or None if this ticket is not ours or too old."""
-        return self._verify(LOGIN, ticket, ttl_s=LOGIN_TTL_S)
+    def login_ticket(self, cookie: str) -> LoginTicket | None:
+        """Return the ticket in this cookie, or None if it is not ours or too old."""
+        return self._decode(LOGIN, cookie, LoginTicket, ttl_s=LOGIN_TTL_S)
 
     @property
     def operator_cookie_name(self) -> str:

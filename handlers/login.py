@@ -2,48 +2,89 @@
 
 import secrets
 import string
+from urllib.parse import urldefrag
 
+import structlog
 from msgspec import Struct
 
-from handlers.auth import LOGIN_TTL_S, Session
+from handlers.auth import LOGIN_TTL_S, LoginTicket, Session
 from handlers.base import BaseHandler, is_own_path
 from handlers.pages import PageHandler
 from handlers.problems import ApiError
 from handlers.requests import Nothing, read_json
 from server.domain.events import Person
 from server.domain.public_order import PublicPerson
-from server.domain.user import User
-from server.errors import LoginRefused
-from server.ports import WeChatUser
-from server.usecases.log_in import spend
+from server.errors import LoginRefused, WeChatError
+from server.ports import Scope
+from server.usecases.log_in import is_nameless, log_in, spend
+
+log = structlog.get_logger()
 
 CALLBACK_PATH = "/auth/callback"
 _STATE_ALPHABET = string.ascii_letters + string.digits  # WeChat returns a state of letters and digits unchanged
 
 
-class LoginHandler(PageHandler):
-    """/auth/login?next=<path of ours>: off to WeChat."""
+class _ToWeChat(PageHandler):
+    """Sends a browser to WeChat's login and knows it again when it comes back."""
+
+    def _ask_wechat(self, ticket: LoginTicket) -> None:
+        state = "".join(secrets.choice(_STATE_ALPHABET) for _ in range(32))
+        # One cookie a step: two tabs may be on their way at once, and no other browser can finish either.
+        name = self.sessions.login_cookie_name(state)
+        self.keep_cookie(name, self.sessions.login_cookie(ticket), max_age_s=LOGIN_TTL_S)
+        redirect_uri = self.services.settings.origin + CALLBACK_PATH
+        url = self.services.login.authorize_url(redirect_uri=redirect_uri, state=state, scope=ticket.scope)
+        self.redirect(url)
+
+
+class LoginHandler(_ToWeChat):
+    """/auth/login?next=<path of ours>: off to WeChat, which says silently who this is."""
 
     def get(self) -> None:
         if self.leave_for_origin():
             return
         next_path = self.get_query_argument("next", "/")
-        state = "".join(secrets.choice(_STATE_ALPHABET) for _ in range(32))
-        ticket = self.sessions.login_ticket(next_path if is_own_path(next_path) else "/")
-        # One cookie a login: two tabs may be on their way at once, and no other browser can finish either.
-        self.keep_cookie(self.sessions.login_cookie_name(state), ticket, max_age_s=LOGIN_TTL_S)
-        origin = self.services.settings.origin
-        self.redirect(self.services.login.authorize_url(redirect_uri=origin + CALLBACK_PATH, state=state))
+        self._ask_wechat(LoginTicket(next_path if is_own_path(next_path) else "/", Scope.BASE))
 
 
-class CallbackHandler(PageHandler):
-    """/auth/callback?code=…&state=…: back from WeChat."""
+class CallbackHandler(_ToWeChat):
+    """
+    /auth/callback?code=…&state=…: back from WeChat.
+
+    Somebody whose name nobody knows is logged in all the same and sent to WeChat once more, to be asked for his name
+    and avatar. However he comes back from there, he goes on: a login asks once.
+    """
 
     async def get(self) -> None:
-        await self.web.limits.check("logins", self.client_ip)
-        state = self.get_query_argument("state", "")
-        next_path = self._next_path(state)
+        ticket = await self._ticket(self.get_query_argument("state", ""))
+        try:
+            person = await self._person()
+        except (LoginRefused, WeChatError) as error:
+            if ticket.scope is Scope.BASE:
+                raise
+            log.info("name_not_told", reason=str(error))
+            self.redirect(ticket.next_path)
+            return
+        next_path = self._keep_session(Session(person), ticket.next_path)
+        if ticket.scope is Scope.BASE and is_nameless(person):
+            self._ask_wechat(LoginTicket(next_path, Scope.USERINFO))
+        else:
+            self.redirect(next_path)
+
+    async def _ticket(self, state: str) -> LoginTicket:
+        if not (state.isascii() and state.isalnum()):
+            raise LoginRefused("state")
+        name = self.sessions.login_cookie_name(state)
+        ticket = self.sessions.login_ticket(self.get_cookie(name, "") or "")
+        if ticket is None:
+            raise LoginRefused("state")
+        if ticket.scope is Scope.BASE:  # both steps are one login
+            await self.web.limits.check("logins", self.client_ip)
+        self.drop_cookie(name)
         await spend("state", state, cache=self.services.cache)
+        return ticket
+
+    async def _person(self) -> Person:
         code = self.get_query_argument("code", "")
         if not code:
             raise LoginRefused("refused by the user")
@@ -51,34 +92,16 @@ class CallbackHandler(PageHandler):
         found = await self.services.login.redeem(code)
         if found.is_snapshot:
             raise ApiError(403, "login_snapshot")
-        session = await self._log_in(found)
+        return await log_in(found, store=self.services.store, clock=self.services.clock)
+
+    def _keep_session(self, session: Session, next_path: str) -> str:
+        """Log this browser in; return where to go on, with a word to a tab that spoke for somebody else until now."""
         before = self.sessions.of(self.request)
         cookie = self.sessions.cookie(session)
         for slot in ("", session.slot):
             self.keep_cookie(self.sessions.cookie_name(slot), cookie, max_age_s=self.sessions.ttl_s)
-        # A tab that spoke for somebody else must learn that it has changed hands.
         changed = before is not None and before.slot != session.slot
-        self.redirect(f"{next_path}#viewer={session.slot}" if changed else next_path)
-
-    def _next_path(self, state: str) -> str:
-        if not (state.isascii() and state.isalnum()):
-            raise LoginRefused("state")
-        name = self.sessions.login_cookie_name(state)
-        next_path = self.sessions.redeem_login_ticket(self.get_cookie(name, "") or "")
-        if next_path is None:
-            raise LoginRefused("state")
-        self.drop_cookie(name)
-        return next_path
-
-    async def _log_in(self, found: WeChatUser) -> Session:
-        user = User(
-            openid=found.openid,
-            name=found.name,
-            avatar=found.avatar,
-            first_seen_ms=self.services.clock.now_ms(),
-        )
-        await self.services.store.remember_user(user)
-        return Session(Person(found.openid, found.name, found.avatar))
+        return f"{urldefrag(next_path).url}#viewer={session.slot}" if changed else next_path
 
 
 class Me(Struct, frozen=True):

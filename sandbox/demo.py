@@ -51,13 +51,13 @@ class Person:
         self._http = httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE_S)
 
     async def log_in(self, next_path: str = "/") -> None:
-        """Go through WeChat's login as a browser does, choosing who to be by name."""
-        away = await self._http.get("/auth/login", params={"next": next_path})
-        authorize = away.headers["location"].split("#")[0] + "&persona=" + self.name
-        back = await self._http.get(authorize)
-        arrived = await self._http.get(back.headers["location"])
-        if arrived.status_code != httpx.codes.FOUND:
-            raise RuntimeError(f"{self.name} could not log in: {arrived.status_code}")
+        """Go through WeChat's login as a browser does, choosing who to be by name; the first time he tells it too."""
+        answer = await self._http.get("/auth/login", params={"next": next_path})
+        while "/connect/oauth2/authorize" in answer.headers.get("location", ""):
+            back = await self._http.get(answer.headers["location"].split("#")[0] + "&persona=" + self.name)
+            answer = await self._http.get(back.headers["location"])
+        if answer.status_code != httpx.codes.FOUND:
+            raise RuntimeError(f"{self.name} could not log in: {answer.status_code}")
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = await self._http.post(path, json=body, headers={"Accept-Language": "en"})

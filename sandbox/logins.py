@@ -29,6 +29,7 @@ class Grant(msgspec.Struct, frozen=True):
     scope: str
     expires_at_ms: float
     used: bool = False
+    is_snapshot: bool = False
 
 
 class Logins:
@@ -41,8 +42,16 @@ class Logins:
         self._tokens = self._load("token")
 
     def issue_code(self, openid: str, scope: str) -> str:
+        return self._issue(Grant(openid, scope, self._after(CODE_LIFE_S)))
+
+    def issue_snapshot_code(self, scope: str) -> str:
+        """Return a code for a visitor in snapshot mode, under an openid that is nobody's."""
+        openid = "o" + secrets.token_urlsafe(20)
+        return self._issue(Grant(openid, scope, self._after(CODE_LIFE_S), is_snapshot=True))
+
+    def _issue(self, grant: Grant) -> str:
         code = secrets.token_hex(16)
-        self._put("code", self._codes, code, Grant(openid, scope, self._after(CODE_LIFE_S)))
+        self._put("code", self._codes, code, grant)
         return code
 
     def redeem(self, code: str) -> tuple[str, Grant]:
@@ -59,7 +68,7 @@ class Logins:
             raise LoginRefused(40163, "code been used")
         self._put("code", self._codes, code, msgspec.structs.replace(grant, used=True))
         access_token = secrets.token_urlsafe(48)
-        token = Grant(grant.openid, grant.scope, self._after(TOKEN_LIFE_S))
+        token = Grant(grant.openid, grant.scope, self._after(TOKEN_LIFE_S), is_snapshot=grant.is_snapshot)
         self._put("token", self._tokens, access_token, token)
         return access_token, token
 

@@ -2,16 +2,18 @@
 
 import re
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import msgspec
 
 from sandbox.logins import SCOPES, TOKEN_LIFE_S, LoginRefused
+from sandbox.users import User
 from sandbox.web import Answer, Handler, WeChatCallHandler
 
 _ORDER: Final = ("appid", "redirect_uri", "response_type", "scope", "state")
-_OPTIONAL: Final = frozenset({"forcePopup", "persona", "refuse"})
+_OPTIONAL: Final = frozenset({"forcePopup", "persona", "refuse", "snapshot"})
 _STATE: Final = re.compile(r"[a-zA-Z0-9]{1,128}")
+_WHO: Final = "sim_persona"  # whose phone this browser is, as chosen at its last silent login
 
 
 class _PageError(Exception):
@@ -23,7 +25,11 @@ class _PageError(Exception):
 
 
 class AuthorizeHandler(Handler):
-    """`persona` chooses without a page; `refuse` goes back with the state alone, as WeChat does."""
+    """
+    A silent login (`snsapi_base`) asks nobody anything, but a browser has to say once whose phone it is; after that
+    `snsapi_userinfo` shows this person WeChat's consent page. `persona` chooses and agrees without a page; `refuse`
+    goes back with the state alone, as WeChat does; `snapshot` looks in from a preview, as somebody made up.
+    """
 
     def get(self) -> None:
         try:
@@ -37,10 +43,23 @@ class AuthorizeHandler(Handler):
             return
         if "refuse" in asked:
             self._return_to(asked, {})
+        elif "snapshot" in asked:
+            self._return_to(asked, {"code": self.world.logins.issue_snapshot_code(asked["scope"])})
         elif user is not None:
-            self._return_to(asked, {"code": self.world.logins.issue_code(user.openid, asked["scope"])})
+            self._go_on_as(user, asked)
         else:
             self._show_page(asked)
+
+    def _go_on_as(self, user: User, asked: dict[str, str]) -> None:
+        if asked["scope"] == "snsapi_base":
+            self.set_cookie(_WHO, quote(user.nickname), path="/connect", httponly=True, samesite="Lax")
+        self._return_to(asked, {"code": self.world.logins.issue_code(user.openid, asked["scope"])})
+
+    def _whose_phone(self) -> User | None:
+        try:
+            return self.world.users.by_persona(unquote(self.get_cookie(_WHO, "") or ""))
+        except ValueError:
+            return None
 
     def _asked(self) -> dict[str, str]:
         pairs = parse_qsl(self.request.query, keep_blank_values=True)
@@ -67,13 +86,18 @@ class AuthorizeHandler(Handler):
 
     def _show_page(self, asked: dict[str, str]) -> None:
         again = urlencode({name: asked[name] for name in _ORDER})
+        host = urlsplit(asked["redirect_uri"]).netloc
+        me = self._whose_phone()
+        if asked["scope"] == "snsapi_userinfo" and me is not None:
+            self.render_page("consent.html", again=again, me=me, host=host)
+            return
         self.render_page(
             "login.html",
             again=again,
             hidden={name: asked[name] for name in _ORDER},
             users=self.world.users.to_choose_from(),
             scope=asked["scope"],
-            host=urlsplit(asked["redirect_uri"]).netloc,
+            host=host,
         )
 
     def _show_error(self, message: str, number: int | None = None) -> None:
@@ -129,12 +153,14 @@ class AccessTokenHandler(SnsHandler):
         if not code:
             raise LoginRefused(41008, "missing code")
         access_token, grant = self.world.logins.redeem(code)
+        seen_as = {"is_snapshotuser": 1} if grant.is_snapshot else {}
         return {
             "access_token": access_token,
             "expires_in": TOKEN_LIFE_S,
             "refresh_token": access_token[::-1],
             "openid": grant.openid,
             "scope": grant.scope,
+            **seen_as,
         }
 
 

@@ -6,6 +6,7 @@ The seams: what the use cases need from the outside world, each a Protocol with 
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
+from enum import StrEnum
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -419,8 +420,18 @@ class PayGateway(Protocol):
     async def aclose(self) -> None: ...
 
 
+class Scope(StrEnum):
+    """What a login asks for: silently who somebody is, or, if he agrees, his name and avatar as well."""
+
+    BASE = "snsapi_base"
+    USERINFO = "snsapi_userinfo"
+
+
 class WeChatUser(Struct, frozen=True):
-    """What WeChat tells of a person who logged in. A snapshot user looked without logging in and cannot pay."""
+    """
+    What WeChat tells of a person who logged in: after a silent login no name. A snapshot user looked without logging in
+    and cannot pay.
+    """
 
     openid: str
     name: str
@@ -431,7 +442,7 @@ class WeChatUser(Struct, frozen=True):
 class LoginGateway(Protocol):
     """WeChat's OAuth for one official account."""
 
-    def authorize_url(self, *, redirect_uri: str, state: str) -> str:
+    def authorize_url(self, *, redirect_uri: str, state: str, scope: Scope) -> str:
         """Return where to send the browser; it comes back to `redirect_uri?code=…&state=…`."""
         ...
 

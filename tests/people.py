@@ -37,11 +37,17 @@ class Person:
         await self.http.aclose()
 
     async def log_in(self, next_path: str = "/") -> httpx.Response:
-        """Log in through WeChat, choosing who to be by name; return the answer of the callback."""
-        away = await self.http.get("/auth/login", params={"next": next_path})
+        """Log in through WeChat, choosing who to be by name and telling it; return what the last callback answers."""
+        answer = await self.http.get("/auth/login", params={"next": next_path})
+        while is_wechats_login(answer):
+            answer = await self.http.get(await self.come_back(answer))
+        return answer
+
+    async def come_back(self, away: httpx.Response, how: str = "") -> str:
+        """Follow an answer to WeChat's login; return the address WeChat sends the browser to."""
         authorize = away.headers["location"].split("#")[0]
-        back = await self.http.get(f"{authorize}&persona={self.name}")
-        return await self.http.get(back.headers["location"])
+        back = await self.http.get(f"{authorize}&{how or f'persona={self.name}'}")
+        return str(back.headers["location"])
 
     async def place_order(self, **fields: Any) -> dict[str, Any]:
         """Create an order; return it."""
@@ -75,6 +81,11 @@ class Person:
         page = await open_page(self.url, order_id, {"Origin": self.url, "Cookie": cookies, **headers})
         self._pages.append(page)
         return page
+
+
+def is_wechats_login(answer: httpx.Response) -> bool:
+    """Does this answer send the browser to WeChat's login page?"""
+    return "/connect/oauth2/authorize" in answer.headers.get("location", "")
 
 
 class Page:

@@ -1,4 +1,4 @@
-"""Logins: what was handed in once is never taken again, and a mini-program's code becomes a person."""
+"""Logins: what was handed in once is never taken again, and whom WeChat tells of becomes a person."""
 
 import hashlib
 from typing import Final
@@ -7,11 +7,11 @@ from server.domain.events import Person
 from server.domain.user import User
 from server.errors import LoginRefused
 from server.official_ports import MiniProgramGateway
-from server.ports import Cache, Clock, Store
+from server.ports import Cache, Clock, Store, WeChatUser
 
 SPENT_S: Final = 600  # longer than any code or state of a login is good for
 
-# A mini-program is told no name; this one stands on the pages until its user says his.
+# This one stands on the pages for somebody who told no name: he refused to, or came by the mini-program.
 NAMELESS: Final = "微信用户"
 
 
@@ -28,6 +28,26 @@ async def spend(kind: str, value: str, *, cache: Cache) -> None:
     digest = hashlib.sha256(value.encode()).hexdigest()
     if not await cache.add(f"spent_{kind}:{digest}", "1", ttl_s=SPENT_S):
         raise LoginRefused(f"{kind}_used")
+
+
+async def log_in(found: WeChatUser, *, store: Store, clock: Clock) -> Person:
+    """
+    Return the person WeChat told of, known to the store from now on. Told no name, he has the one he told us before.
+
+    Raises:
+        StoreUnavailable: Unknown.
+    """
+    known = None if found.name else await store.find_user(found.openid)
+    if known is not None:
+        return Person(known.openid, known.name, known.avatar)
+    name = found.name or NAMELESS
+    await store.remember_user(User(openid=found.openid, name=name, avatar=found.avatar, first_seen_ms=clock.now_ms()))
+    return Person(found.openid, name, found.avatar)
+
+
+def is_nameless(person: Person) -> bool:
+    """Is his name still to be learned?"""
+    return person.name in ("", NAMELESS)
 
 
 async def log_in_miniprogram(

@@ -6,14 +6,12 @@ Source: WeChat Official Accounts, "web authorization".
 
 import re
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from server.errors import LoginRefused, WeChatUnavailable
-from server.ports import WeChatUser
+from server.ports import Scope, WeChatUser
 from server.wechat import errcode
-
-Scope = Literal["snsapi_base", "snsapi_userinfo"]
 
 _STATE: Final = re.compile(r"[a-zA-Z0-9]{1,128}")
 _OPENID: Final = re.compile(r"[0-9A-Za-z_-]{1,128}")
@@ -44,17 +42,19 @@ class UserToken:
     access_token: str = field(repr=False)
     openid: str = field(repr=False)
     is_snapshot: bool
+    opens_name: bool
 
 
 class _Answer(errcode.Answer):
     access_token: str = ""
     openid: str = ""
+    scope: str = ""
     is_snapshotuser: int = 0
     nickname: str = ""
     headimgurl: str = ""
 
 
-def authorize_url(base_url: str, *, appid: str, redirect_uri: str, state: str, scope: Scope = "snsapi_userinfo") -> str:
+def authorize_url(base_url: str, *, appid: str, redirect_uri: str, state: str, scope: Scope) -> str:
     """
     Return where to send the browser. WeChat wants the parameters in exactly this order, and the fragment.
 
@@ -93,7 +93,12 @@ def read_access_token(body: bytes) -> UserToken:
     answer = _read(REDEEM, body)
     if not answer.access_token or not _OPENID.fullmatch(answer.openid):
         raise WeChatUnavailable(REDEEM, "malformed")
-    return UserToken(answer.access_token, answer.openid, answer.is_snapshotuser == 1)
+    return UserToken(
+        answer.access_token,
+        answer.openid,
+        is_snapshot=answer.is_snapshotuser == 1,
+        opens_name=Scope.USERINFO in answer.scope.split(","),
+    )
 
 
 def read_userinfo(body: bytes, token: UserToken) -> WeChatUser:
@@ -110,9 +115,9 @@ def read_userinfo(body: bytes, token: UserToken) -> WeChatUser:
     return WeChatUser(token.openid, answer.nickname, avatar)
 
 
-def snapshot_user(token: UserToken) -> WeChatUser:
-    """Return the nameless visitor of a page in snapshot mode; his openid is made up and cannot pay."""
-    return WeChatUser(token.openid, "", "", is_snapshot=True)
+def nameless_user(token: UserToken) -> WeChatUser:
+    """Return whose token this is; in snapshot mode his openid is made up and cannot pay."""
+    return WeChatUser(token.openid, "", "", is_snapshot=token.is_snapshot)
 
 
 def _read(call: str, body: bytes) -> _Answer:

@@ -4,7 +4,7 @@ from typing import Final
 
 from server.errors import WeChatRefused
 from server.official_ports import Credential, MiniProgramSession, PaidMessage
-from server.ports import WeChatUser
+from server.ports import Scope, WeChatUser
 from server.wechat import miniprogram, official, official_message, official_token
 from server.wechat.line import JSON, TOTAL_TIMEOUT_S, Line
 
@@ -28,16 +28,16 @@ class WeChatLoginClient:
         self._authorize_base_url = authorize_base_url.rstrip("/")
         self._line = Line([api_base_url], total_s)
 
-    def authorize_url(self, *, redirect_uri: str, state: str) -> str:
+    def authorize_url(self, *, redirect_uri: str, state: str, scope: Scope) -> str:
         return official.authorize_url(
-            self._authorize_base_url, appid=self._appid, redirect_uri=redirect_uri, state=state
+            self._authorize_base_url, appid=self._appid, redirect_uri=redirect_uri, state=state, scope=scope
         )
 
     async def redeem(self, code: str) -> WeChatUser:
         path = official.access_token_path(appid=self._appid, secret=self._app_secret, code=code)
         token = official.read_access_token(await self._line.fetch(official.REDEEM, "GET", path))
-        if token.is_snapshot:
-            return official.snapshot_user(token)
+        if token.is_snapshot or not token.opens_name:
+            return official.nameless_user(token)
         path = official.userinfo_path(token)
         return official.read_userinfo(await self._line.fetch(official.USERINFO, "GET", path), token)
 

@@ -85,6 +85,10 @@ class Tab:
         else:
             await self.page.locator("#persona").fill(name)
             await self.page.locator("#persona").press("Enter")
+        allow = self.page.locator("#allow")
+        await expect(allow.or_(self.page.locator("html[data-ready='1']"))).to_be_visible()
+        if await allow.count():  # the first time only
+            await allow.click()
         return await self.ready()
 
     async def ready(self) -> Self:

@@ -12,7 +12,7 @@ import pytest
 
 from handlers.auth import Sessions
 from sandbox.app import Sandbox
-from tests.people import Person, a_client
+from tests.people import Person, a_client, is_wechats_login
 from tests.problems import problem
 from tests.running import Daifu, ShiftedClock, start_daifu
 from tests.stored import stored
@@ -67,9 +67,8 @@ async def newcomer(daifu: Daifu) -> AsyncIterator[Person]:
 
 async def code_and_state(person: Person, next_path: str = "/") -> dict[str, str]:
     """Go to WeChat's login and come back as far as the address of the callback."""
-    away = await person.http.get("/auth/login", params={"next": next_path})
-    back = await person.http.get(f"{away.headers['location'].split('#')[0]}&persona={person.name}")
-    return {name: values[0] for name, values in parse_qs(urlsplit(back.headers["location"]).query).items()}
+    back = await person.come_back(await person.http.get("/auth/login", params={"next": next_path}))
+    return {name: values[0] for name, values in parse_qs(urlsplit(back).query).items()}
 
 
 async def call_back(person: Person, **query: str) -> httpx.Response:
@@ -150,6 +149,7 @@ class TestTheState:
         await daifu.aclose()
 
     async def test_two_tabs_may_log_in_at_once(self, daifu: Daifu, newcomer: Person) -> None:
+        await newcomer.log_in()
         queries = [await code_and_state(newcomer, path) for path in ("/pay/1", "/pay/2")]
         answers = [await call_back(newcomer, **query) for query in reversed(queries)]
         assert [answer.headers["location"] for answer in answers] == ["/pay/2", "/pay/1"]
@@ -171,6 +171,64 @@ class TestTheCode:
         for code in ("x", "&appid=y", "\u202e", "x" * 2000):
             state = (await code_and_state(newcomer))["state"]
             check_page(await call_back(newcomer, state=state, code=code), 400, NOT_COMPLETED)
+
+
+class TestTheName:
+    async def test_is_asked_for_only_once_and_the_next_login_is_silent(self, daifu: Daifu, newcomer: Person) -> None:
+        away = await newcomer.http.get("/auth/login", params={"next": "/pay/1"})
+        assert "&scope=snsapi_base&" in away.headers["location"]
+        asked = await newcomer.http.get(await newcomer.come_back(away))
+        assert "&scope=snsapi_userinfo&" in asked.headers["location"]
+        landed = await newcomer.http.get(await newcomer.come_back(asked))
+        assert landed.headers["location"] == "/pay/1"
+
+        async with Person("小红", daifu.url) as other_browser:
+            silent = await call_back(other_browser, **await code_and_state(other_browser, "/pay/2"))
+            assert silent.headers["location"] == "/pay/2"
+            assert (await other_browser.http.get("/api/me")).json() == (await newcomer.http.get("/api/me")).json()
+
+    @pytest.mark.parametrize("how", ["refuse=1", "fault"])
+    async def test_not_told_he_goes_on_without_one_and_is_asked_at_the_next_login(
+        self, daifu: Daifu, wechat_control: httpx.AsyncClient, newcomer: Person, how: str
+    ) -> None:
+        asked = await call_back(newcomer, **await code_and_state(newcomer, "/pay/1"))
+        if how == "fault":
+            await wechat_control.post("/_sim/faults", json={"target": "oauth", "kind": "status", "status": 502})
+        back = await newcomer.come_back(asked, how if how != "fault" else "")
+        landed = await newcomer.http.get(back)
+
+        assert (landed.status_code, landed.headers["location"]) == (302, "/pay/1")
+        me = (await newcomer.http.get("/api/me")).json()
+        assert me["user"] == {"name": "微信用户", "avatar": ""}
+        assert (await newcomer.place_order())["initiator"]["name"] == "微信用户"
+
+        assert not is_wechats_login(await newcomer.log_in())
+        assert (await newcomer.http.get("/api/me")).json()["user"]["name"] == "小红"
+
+    async def test_the_second_step_works_once_and_in_one_browser_as_well(self, daifu: Daifu, newcomer: Person) -> None:
+        asked = await call_back(newcomer, **await code_and_state(newcomer))
+        back = await newcomer.come_back(asked)
+        async with Person("victim", daifu.url) as victim:
+            check_page(await victim.http.get(back), 400, NOT_COMPLETED)
+        assert (await newcomer.http.get(back)).status_code == 302
+        check_page(await newcomer.http.get(back), 400, NOT_COMPLETED)
+
+    async def test_a_preview_is_told_how_to_become_a_page_and_is_nobody(self, daifu: Daifu, newcomer: Person) -> None:
+        before = stored(daifu)
+        away = await newcomer.http.get("/auth/login", params={"next": "/pay/1"})
+        preview = await newcomer.http.get(await newcomer.come_back(away, "snapshot=1"))
+
+        check_page(preview, 403, "Tap “Use full service” in WeChat")
+        problem(await newcomer.http.get("/api/me"), 401, "not_logged_in")
+        assert stored(daifu) == before
+
+    async def test_a_tab_that_changes_hands_learns_it_after_the_second_step(
+        self, daifu: Daifu, initiator: Person
+    ) -> None:
+        initiator.name = "小明"
+        landed = await initiator.log_in("/pay/1#top")
+        viewer = (await initiator.http.get("/api/me")).json()["viewer"]
+        assert landed.headers["location"] == f"/pay/1#viewer={viewer}"
 
 
 class TestTheWayBack:
@@ -240,6 +298,7 @@ class TestCookies:
         away = await newcomer.http.get("/auth/login")
         back = await newcomer.log_in()
         for answer in (away, back):
+            assert answer.headers.get_list("set-cookie")
             for line in answer.headers.get_list("set-cookie"):
                 [cookie] = SimpleCookie(line).values()
                 assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")
@@ -247,7 +306,7 @@ class TestCookies:
 
     async def test_hold_neither_a_name_nor_an_openid_in_their_names(self, daifu: Daifu, newcomer: Person) -> None:
         await newcomer.log_in()
-        names = sorted(cookie.name for cookie in newcomer.http.cookies.jar)
+        names = sorted(cookie.name for cookie in newcomer.http.cookies.jar if cookie.name.startswith("daifu"))
         viewer = (await newcomer.http.get("/api/me")).json()["viewer"]
         assert names == ["daifu_session", f"daifu_session_{viewer}"]
         assert len(viewer) == 12

@@ -26,10 +26,33 @@ async def test_the_page_lets_a_person_choose_without_script(rig: Rig) -> None:
 
     assert page.status_code == 200
     assert "<script" not in page.text
-    assert len(links) == 5
+    assert len(links) == 6
     code = parse_qs(urlsplit(chosen.headers["Location"]).query)["code"][0]
     assert (await rig.exchange(code)).json()["openid"] == await rig.openid("小红")
     assert refused.headers["Location"] == f"{CALLBACK}?state=abc123"
+
+
+async def test_a_silent_login_says_whose_phone_it_is_and_then_he_alone_is_asked_for_his_name(rig: Rig) -> None:
+    await rig.authorize(persona="老王", scope="snsapi_base")
+    page = await rig.authorize()
+    allow, refuse = [link.replace("&amp;", "&") for link in re.findall(r'href="(/connect[^"]+)"', page.text)]
+    allowed, refused = await rig.http.get(allow), await rig.http.get(refuse)
+
+    assert "老王" in page.text
+    assert "小红" not in page.text
+    code = parse_qs(urlsplit(allowed.headers["Location"]).query)["code"][0]
+    token = (await rig.exchange(code)).json()
+    assert (token["openid"], token["scope"]) == (await rig.openid("老王"), "snsapi_userinfo")
+    assert refused.headers["Location"] == f"{CALLBACK}?state=abc123"
+    assert len(re.findall('href="/connect', (await rig.authorize(scope="snsapi_base")).text)) == 6
+
+
+async def test_a_preview_is_nobody(rig: Rig) -> None:
+    back = await rig.authorize(snapshot="1", scope="snsapi_base")
+    token = (await rig.exchange(parse_qs(urlsplit(back.headers["Location"]).query)["code"][0])).json()
+
+    assert token["is_snapshotuser"] == 1
+    assert token["openid"] not in {user["openid"] for user in (await rig.http.get("/_sim/users")).json()}
 
 
 async def test_a_new_name_is_a_new_user_and_stays_the_same_one(rig: Rig) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from server.errors import LoginRefused, WeChatUnavailable
-from server.ports import LoginGateway, WeChatUser
+from server.ports import LoginGateway, Scope, WeChatUser
 from server.wechat.official_client import WeChatLoginClient
 from tests.wechat.wechat_peer import Peer, a_peer, http
 
@@ -37,7 +37,7 @@ def said(**answer: object) -> bytes:
 class TestLogin:
     async def test_turns_a_code_into_a_person(self, peer: Peer) -> None:
         peer.replies = [
-            said(access_token="t", openid=OPENID, expires_in=7200),
+            said(access_token="t", openid=OPENID, expires_in=7200, scope="snsapi_userinfo"),
             said(openid=OPENID, nickname="小明", headimgurl="https://wx.qlogo.cn/1"),
         ]
         async with a_login_client(peer.url) as client:
@@ -48,8 +48,15 @@ class TestLogin:
             "/sns/userinfo",
         ]
 
+    async def test_does_not_ask_for_the_name_of_who_logged_in_silently(self, peer: Peer) -> None:
+        peer.replies = [said(access_token="t", openid=OPENID, scope="snsapi_base")]
+        async with a_login_client(peer.url) as client:
+            assert await client.redeem("the-code") == WeChatUser(OPENID, "", "")
+
+        assert len(peer.asked) == 1
+
     async def test_does_not_ask_who_a_snapshot_visitor_is(self, peer: Peer) -> None:
-        peer.replies = [said(access_token="t", openid=OPENID, is_snapshotuser=1)]
+        peer.replies = [said(access_token="t", openid=OPENID, scope="snsapi_userinfo", is_snapshotuser=1)]
         async with a_login_client(peer.url) as client:
             user = await client.redeem("the-code")
 
@@ -85,18 +92,20 @@ class TestLogin:
     async def test_leaves_neither_secret_nor_code_nor_token_in_the_log(
         self, peer: Peer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        peer.replies = [said(access_token="the-token", openid=OPENID), said(openid=OPENID, nickname="小明")]
+        token = said(access_token="the-token", openid=OPENID, scope="snsapi_userinfo")
+        peer.replies = [token, said(openid=OPENID, nickname="小明")]
         with caplog.at_level(logging.DEBUG):
             async with a_login_client(peer.url) as client:
                 await client.redeem("the-code")
 
         assert not any(word in caplog.text for word in (SECRET, "the-code", "the-token", OPENID))
 
-    async def test_starts_at_wechats_consent_page(self) -> None:
+    @pytest.mark.parametrize("scope", list(Scope))
+    async def test_starts_at_wechats_own_page(self, scope: Scope) -> None:
         async with a_login_client("http://127.0.0.1:9") as client:
-            url = client.authorize_url(redirect_uri="https://pay.example.com/auth/callback", state="abc")
+            url = client.authorize_url(redirect_uri="https://pay.example.com/auth/callback", state="abc", scope=scope)
 
         assert url.startswith(
             "https://open.weixin.qq.com/connect/oauth2/authorize?appid=wx1&redirect_uri=https%3A%2F%2F"
         )
-        assert url.endswith("&response_type=code&scope=snsapi_userinfo&state=abc#wechat_redirect")
+        assert url.endswith(f"&response_type=code&scope={scope}&state=abc#wechat_redirect")

@@ -4,17 +4,17 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from server.errors import LoginRefused, WeChatRefused, WeChatUnavailable
-from server.ports import WeChatUser
+from server.ports import Scope, WeChatUser
 from server.wechat import official
 from server.wechat.official import UserToken
 
 OPENID = "oUpF8uMEb4qRXf22hE3X68TekukE"
-TOKEN = UserToken("the-token", OPENID, is_snapshot=False)
+TOKEN = UserToken("the-token", OPENID, is_snapshot=False, opens_name=True)
 
 
 def an_access_token(**changes: object) -> bytes:
-    answer = {"access_token": "the-token", "expires_in": 7200, "refresh_token": "r", "openid": OPENID, "scope": "x"}
-    return json.dumps({**answer, **changes}).encode()
+    answer = {"access_token": "the-token", "expires_in": 7200, "refresh_token": "r", "openid": OPENID}
+    return json.dumps({**answer, "scope": "snsapi_userinfo", **changes}).encode()
 
 
 def a_userinfo(**changes: object) -> bytes:
@@ -29,7 +29,7 @@ class TestAuthorizeUrl:
             appid="wxd930ea5d5a258f4f",
             redirect_uri="https://pay.example.com/wx/back?o=PAY1&t=a b",
             state="abc123",
-            scope="snsapi_base",
+            scope=Scope.BASE,
         )
 
         assert url == (
@@ -41,7 +41,9 @@ class TestAuthorizeUrl:
     @pytest.mark.parametrize("state", ["", "a b", "a&b", "a" * 129, "ａ", "abc\n"])
     def test_refuses_a_state_wechat_would_not_return_unchanged(self, state: str) -> None:
         with pytest.raises(ValueError, match="state"):
-            official.authorize_url("https://open.weixin.qq.com", appid="wx", redirect_uri="https://x/", state=state)
+            official.authorize_url(
+                "https://open.weixin.qq.com", appid="wx", redirect_uri="https://x/", state=state, scope=Scope.BASE
+            )
 
 
 def test_a_code_is_redeemed_with_every_value_escaped() -> None:
@@ -76,7 +78,14 @@ class TestGoodAnswers:
     def test_a_page_in_snapshot_mode_is_recognised_and_its_visitor_has_no_name(self) -> None:
         token = official.read_access_token(an_access_token(is_snapshotuser=1))
 
-        assert official.snapshot_user(token) == WeChatUser(OPENID, "", "", is_snapshot=True)
+        assert official.nameless_user(token) == WeChatUser(OPENID, "", "", is_snapshot=True)
+
+    @pytest.mark.parametrize("scope", ["snsapi_base", "", "snsapi_userinfo_of_another_kind"])
+    def test_the_token_of_a_silent_login_opens_no_name(self, scope: str) -> None:
+        token = official.read_access_token(an_access_token(scope=scope))
+
+        assert not token.opens_name
+        assert official.nameless_user(token) == WeChatUser(OPENID, "", "")
 
     def test_a_person_is_read(self) -> None:
         assert official.read_userinfo(a_userinfo(), TOKEN) == WeChatUser(OPENID, "小明", "https://wx.qlogo.cn/1")
