@@ -133,6 +133,7 @@ class Server:
         if services.daily_reconciliation:
             services.daily_reconciliation.start()
         services.stats_keeper.start()
+        services.certificates.start()
 
     async def aclose(self) -> None:
         """Take no more, send watchers to another process, finish what was begun, then let go of the stores."""
@@ -160,6 +161,7 @@ class Server:
         if self._services.daily_reconciliation:
             await self._services.daily_reconciliation.aclose()
         await relay_ends
+        await self._services.certificates.aclose()
         await self._services.stats_keeper.aclose()
         await self._services.recorder.aclose()
         await self._services.outbox.aclose()

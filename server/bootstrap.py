@@ -50,6 +50,7 @@ from server.usecases.reconcile_daily import DailyReconciliation
 from server.usecases.record_notifies import NotifyRecorder
 from server.usecases.relay import Relay
 from server.usecases.teller import Teller
+from server.usecases.watch_certificates import CertificateWatch
 from server.webhooks.client import WebhookClient, endpoint_name
 from server.webhooks.signature import read_secret
 from server.wechat import key_files
@@ -93,6 +94,7 @@ class Services:
     bus: Bus
     gateway: PayGateway
     v3: WeChatPayV3Client | None  # reads what WeChat says by API v3, where its keys are configured
+    certificates: CertificateWatch  # whoever serves starts and ends it
     login: LoginGateway
     official: OfficialAccount
     miniprogram: MiniProgramGateway | None
@@ -195,6 +197,7 @@ async def build(settings: Settings) -> Services:
     merchant = merchant_of(settings)
     metrics = Metrics()
     # Before the stores: they refuse files they cannot use, and then nothing is open yet.
+    own = key_files.ending_of(Path(settings.wechat_mch_cert_file)) if settings.wechat_mch_cert_file else None
     v3 = v3_client_of(settings, clock, metrics) if settings.speaks_v3 else None
     clients: dict[PayApi, PayGateway] = {} if v3 is None else {PayApi.V3: v3}
     if merchant.api_keys:
@@ -216,6 +219,9 @@ async def build(settings: Settings) -> Services:
     bell = asyncio.Event()
     cache = await RedisCache.open(redis_url) if redis_url else LocalCache(time.monotonic)
     credentials = await RedisCache.open(redis_url, wait_s=PATIENT_S) if redis_url else LocalCache(time.monotonic)
+    certificates = CertificateWatch(lambda: (own, v3.keys.ending if v3 else None), cache=cache, clock=clock)
+    left = "Days that a certificate in use is still good for, by whose it is: merchant or platform (WeChat Pay)."
+    metrics.watch_each("daifu_certificate_days_left", left, "whose", certificates.days_left)
     changed_days: set[str] = set()
     return Services(
         settings=settings,
@@ -230,6 +236,7 @@ async def build(settings: Settings) -> Services:
         bus=NotingBus(RingingBus(bus, bell, clock), changed_days),
         gateway=PayRouter(clients, offered=settings.trade_types),
         v3=v3,
+        certificates=certificates,
         login=WeChatLoginClient(
             appid=settings.wechat_appid,
             app_secret=settings.wechat_app_secret.get_secret_value(),

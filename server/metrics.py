@@ -6,7 +6,7 @@ Labels are words of ours and WeChat's codes, from small fixed sets: never an ord
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, disable_created_metrics, generate_latest
@@ -110,7 +110,11 @@ class Metrics:
 
     def watch(self, name: str, meaning: str, value: Callable[[], float]) -> None:
         """Have this gauge read when somebody asks."""
-        self.registry.register(_Read(name, meaning, value))
+        self.registry.register(_Read(name, meaning, lambda: {"": value()}))
+
+    def watch_each(self, name: str, meaning: str, label: str, values: Callable[[], Mapping[str, float]]) -> None:
+        """Have this gauge read when somebody asks, for each value of its label."""
+        self.registry.register(_Read(name, meaning, values, label))
 
     def paid_shown(self, order_id: str, paid_at_ms: int, now_ms: int) -> None:
         """A frame with this payment was written for the first time here; WeChat took the money at `paid_at_ms`."""
@@ -127,10 +131,16 @@ class Metrics:
 
 
 class _Read(Collector):
-    def __init__(self, name: str, meaning: str, value: Callable[[], float]) -> None:
+    """A gauge that is read when asked for; without a label it has one value."""
+
+    def __init__(self, name: str, meaning: str, values: Callable[[], Mapping[str, float]], label: str = "") -> None:
         self._name = name
         self._meaning = meaning
-        self._value = value
+        self._values = values
+        self._label = label
 
     def collect(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily(self._name, self._meaning, value=self._value())
+        family = GaugeMetricFamily(self._name, self._meaning, labels=(self._label,) if self._label else ())
+        for of, value in self._values().items():
+            family.add_metric((of,) if self._label else (), value)
+        yield family

@@ -1,5 +1,5 @@
 """
-The PEM files of the settings, read once, at start: our private key, and WeChat Pay's public keys.
+The PEM files of the settings, read once, at start: our private key and certificate, and WeChat Pay's public keys.
 
 What is refused is named by its file; nothing of its content is ever shown.
 """
@@ -10,8 +10,9 @@ from typing import Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
-from cryptography.x509 import load_pem_x509_certificate
+from cryptography.x509 import Certificate, load_pem_x509_certificate
 
+from server.domain.ending import Ending
 from server.errors import ConfigError
 from server.wechat.v3_sign import V3Merchant
 
@@ -50,6 +51,31 @@ def read_public_key(file: Path) -> RSAPublicKey:
     return key
 
 
+def read_certificate(file: Path) -> Certificate:
+    """
+    Return our API certificate, the first in the file.
+
+    Raises:
+        ConfigError: The file holds none.
+    """
+    try:
+        return load_pem_x509_certificate(_read(file))
+    except ValueError:
+        raise ConfigError(f"{file} is no certificate in PEM") from None
+
+
+def ending_of(file: Path) -> Ending:
+    """
+    Return when our API certificate ends.
+
+    Raises:
+        ConfigError: As `read_certificate`.
+    """
+    certificate = read_certificate(file)
+    ends_at_ms = int(certificate.not_valid_after_utc.timestamp() * 1000)
+    return Ending("merchant", f"{certificate.serial_number:X}", ends_at_ms)
+
+
 def check_certificate(file: Path, merchant: V3Merchant) -> None:
     """
     Return if this is the merchant's API certificate.
@@ -57,10 +83,7 @@ def check_certificate(file: Path, merchant: V3Merchant) -> None:
     Raises:
         ConfigError: It is none, or its serial number or key is another than the merchant's.
     """
-    try:
-        certificate = load_pem_x509_certificate(_read(file))
-    except ValueError:
-        raise ConfigError(f"{file} is no certificate in PEM") from None
+    certificate = read_certificate(file)
     if certificate.serial_number != int(merchant.serial_no, 16):
         raise ConfigError(f"WECHAT_MCH_SERIAL is not the serial number of {file}: {certificate.serial_number:X}")
     if certificate.public_key() != merchant.private_key.public_key():

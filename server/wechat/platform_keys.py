@@ -7,12 +7,12 @@ is here.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from server.domain.ending import Ending
 from server.errors import BadNotify, WeChatError
 from server.tasks import end
 from server.wechat.v3_keys import KeyRing
@@ -25,7 +25,7 @@ LONGEST_BEGIN_S: Final = 3.0  # then the server starts without them
 
 log: Final = structlog.get_logger()
 
-Fetch = Callable[[KeyRing], Awaitable[Mapping[str, RSAPublicKey]]]
+Fetch = Callable[[KeyRing], Awaitable[KeyRing]]
 
 
 class PlatformKeys:
@@ -48,6 +48,13 @@ class PlatformKeys:
     def ring(self) -> KeyRing:
         """The keys as of now."""
         return self._ring
+
+    @property
+    def ending(self) -> Ending | None:
+        """The last of WeChat's certificates to end: those before it are being replaced, as they should be."""
+        ends_at_ms = self._ring.ends_at_ms
+        last = max(ends_at_ms, key=ends_at_ms.__getitem__, default=None)
+        return None if last is None else Ending("platform", last, ends_at_ms[last])
 
     def keep_fresh(self) -> None:
         """Ask for the certificates if they may have changed."""
@@ -100,6 +107,6 @@ class PlatformKeys:
         except Exception:
             log.exception("certificates_broke")
             return
-        new = sorted(keys.keys() - self._ring.keys.keys())
+        new = sorted(keys.keys.keys() - self._ring.keys.keys())
         self._ring = self._ring.with_keys(keys)
         log.info("certificates_fetched", new=new)

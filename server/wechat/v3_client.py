@@ -7,11 +7,9 @@ signatures sent on purpose, are answered by asking once more. What an answer mea
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
-
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from server.domain.bill import Bill
 from server.domain.document import Order, Payment, Refund
@@ -165,7 +163,7 @@ class WeChatPayV3Client:
             headers["Wechatpay-Serial"] = self._public_key_id  # with which key to sign the answer
         return await line.ask(call.name, call.method, call.path, call.body, headers)
 
-    async def _certificates(self, ring: KeyRing) -> Mapping[str, RSAPublicKey]:
+    async def _certificates(self, ring: KeyRing) -> KeyRing:
         """Fetch WeChat's certificates. Their encryption proves the first ones, and then they prove the answer."""
         answer = await self._ask(v3_calls.certificates(), self._line)
         if answer.status != 200:

@@ -36,13 +36,18 @@ _HEADERS: Final = ("Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signatur
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The keys we believe, by serial number or id, compared as text. Never changed: `with_keys` makes another ring."""
+    """
+    The keys we believe, by serial number or id, compared as text. Never changed: `with_keys` makes another ring.
+
+    `ends_at_ms` says when those end that are a certificate's; a public key has no end.
+    """
 
     keys: Mapping[str, RSAPublicKey] = field(default_factory=dict, repr=False)
+    ends_at_ms: Mapping[str, int] = field(default_factory=dict)
 
-    def with_keys(self, more: Mapping[str, RSAPublicKey]) -> "KeyRing":
+    def with_keys(self, more: "KeyRing") -> "KeyRing":
         """Return a ring with these keys as well."""
-        return KeyRing({**self.keys, **more})
+        return KeyRing({**self.keys, **more.keys}, {**self.ends_at_ms, **more.ends_at_ms})
 
     def find(self, serial_no: str) -> RSAPublicKey:
         """
@@ -92,7 +97,7 @@ class _Certificates(Struct, frozen=True):
     data: tuple[_Certificate, ...]
 
 
-def read_certificates(body: bytes, api_v3_keys: tuple[str, ...]) -> dict[str, RSAPublicKey]:
+def read_certificates(body: bytes, api_v3_keys: tuple[str, ...]) -> KeyRing:
     """
     Return the keys of a `/v3/certificates` answer by serial number.
 
@@ -101,7 +106,8 @@ def read_certificates(body: bytes, api_v3_keys: tuple[str, ...]) -> dict[str, RS
     Raises:
         MalformedNotify, SealBroken: Nothing of it is to be believed.
     """
-    found = {}
+    keys: dict[str, RSAPublicKey] = {}
+    ends_at_ms: dict[str, int] = {}
     for each in read_json(body, _Certificates).data:
         try:
             certificate = load_pem_x509_certificate(unseal(each.encrypt_certificate, api_v3_keys))
@@ -110,8 +116,9 @@ def read_certificates(body: bytes, api_v3_keys: tuple[str, ...]) -> dict[str, RS
         key = certificate.public_key()
         if not isinstance(key, RSAPublicKey) or certificate.serial_number != _number(each.serial_no):
             raise MalformedNotify("serial_no")
-        found[each.serial_no] = key
-    return found
+        keys[each.serial_no] = key
+        ends_at_ms[each.serial_no] = int(certificate.not_valid_after_utc.timestamp() * 1000)
+    return KeyRing(keys, ends_at_ms)
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

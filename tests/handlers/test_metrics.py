@@ -10,6 +10,7 @@ from handlers.logs import count_alarms
 from sandbox.app import Sandbox
 from server.metrics import Metrics
 from tests.faults.processes import a_free_port
+from tests.handlers.test_scenes import v3_settings
 from tests.people import Person, a_client
 from tests.running import Daifu, start_daifu
 
@@ -83,6 +84,22 @@ async def test_what_the_relay_did_and_wechat_was_asked_is_counted(
     assert value_of(text, 'daifu_effects_total{kind="refund",outcome="done"}') == 1
     assert value_of(text, 'daifu_refunds_total{state="SUCCESS"}') == 1
     assert value_of(text, 'daifu_wechat_calls_total{call="unifiedorder",outcome="answered"}') == 1
+
+
+async def test_certificates_in_use_tell_how_long_they_are_good_for(
+    wechat: Sandbox, wechat_control: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    await wechat_control.post("/_sim/keys", json={"platform": "certificate"})
+    merchant = (await wechat_control.get("/_sim/merchant")).json()
+    certificate = tmp_path / "apiclient_cert.pem"
+    certificate.write_text(merchant["certificate_pem"])
+    settings = {**v3_settings(merchant, tmp_path), "wechat_mch_cert_file": str(certificate)}
+    server = await start_daifu(data_dir=tmp_path, wechat_url=wechat.url, merchant=merchant, **settings)
+    text = await metrics_of(server.url)
+    await server.aclose()
+
+    for whose in ("merchant", "platform"):
+        assert 1824 < value_of(text, f'daifu_certificate_days_left{{whose="{whose}"}}') <= 1825
 
 
 def test_every_critical_line_is_counted_as_an_alarm() -> None:

@@ -46,6 +46,7 @@ from tests.wechat.v3_wire import (
     a_ring,
     certificate_key,
     certificate_serial,
+    platform_certificate,
     seal,
     signed_headers,
 )
@@ -94,7 +95,7 @@ class TestVerify:
         assert verify(headers, BODY, a_ring(), now_s=NOW_S) == KEY_ID
 
     def test_certificates_and_public_keys_are_believed_at_once(self) -> None:
-        ring = a_ring().with_keys({certificate_serial(): certificate_key().public_key()})
+        ring = a_ring().with_keys(KeyRing({certificate_serial(): certificate_key().public_key()}))
         by_certificate = signed_headers(BODY, serial=certificate_serial(), key=certificate_key())
 
         assert verify(by_certificate, BODY, ring, now_s=NOW_S) == certificate_serial()
@@ -210,9 +211,12 @@ class TestUnseal:
 
 class TestCertificates:
     def test_reads_the_key_by_its_serial_number(self) -> None:
-        keys = read_certificates(a_certificates_answer(), (OTHER_V3_KEY, T10_KEY))
+        ring = read_certificates(a_certificates_answer(), (OTHER_V3_KEY, T10_KEY))
 
-        assert keys[certificate_serial()].public_numbers() == certificate_key().public_key().public_numbers()
+        found = ring.find(certificate_serial())
+        assert found.public_numbers() == certificate_key().public_key().public_numbers()
+        ends_at = platform_certificate().not_valid_after_utc
+        assert ring.ends_at_ms == {certificate_serial(): ends_at.timestamp() * 1000}
 
     def test_refuses_a_certificate_sealed_with_another_key(self) -> None:
         with pytest.raises(SealBroken):
