@@ -73,20 +73,12 @@ class OfficialGateway(Protocol):
     async def aclose(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class MiniProgramSession:
-    """Who logged in to the mini-program. The key decrypts what WeChat sends him: it never leaves the server."""
-
-    openid: str = field(repr=False)
-    session_key: str = field(repr=False)
-
-
 class MiniProgramGateway(Protocol):
     """The login of one mini-program."""
 
-    async def redeem(self, js_code: str) -> MiniProgramSession:
+    async def redeem(self, js_code: str) -> str:
         """
-        Turn a code from `wx.login` into a person. A code works once and for five minutes.
+        Return the openid behind a code from `wx.login`. A code works once and for five minutes.
 
         Raises:
             LoginRefused: The code is wrong, used or too old.

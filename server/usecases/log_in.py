@@ -56,8 +56,6 @@ async def log_in_miniprogram(
     """
     Return the person whose `wx.login` gave this code, known to the store from now on.
 
-    His session_key is let go at once: it could decrypt what WeChat sends him, and nothing here does.
-
     Args:
         name: What he calls himself; empty for nothing.
 
@@ -66,7 +64,7 @@ async def log_in_miniprogram(
         WeChatRefused, WeChatUnavailable: As `MiniProgramGateway.redeem`.
     """
     await spend("code", js_code, cache=cache)
-    session = await gateway.redeem(js_code)
-    user = User(openid=session.openid, name=name or NAMELESS, avatar="", first_seen_ms=clock.now_ms())
+    openid = await gateway.redeem(js_code)
+    user = User(openid=openid, name=name or NAMELESS, avatar="", first_seen_ms=clock.now_ms())
     await store.remember_user(user)
     return Person(user.openid, user.name, user.avatar)

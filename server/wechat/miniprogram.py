@@ -1,6 +1,8 @@
 """
 A mini-program's login: a `js_code` from `wx.login` becomes an openid.
 
+The `session_key` that comes with it could decrypt what WeChat gives a phone. Nothing here does: it is not even read.
+
 Source: WeChat Mini Programs, "code2Session".
 """
 
@@ -9,7 +11,6 @@ from typing import Final
 from urllib.parse import urlencode
 
 from server.errors import LoginRefused, WeChatUnavailable
-from server.official_ports import MiniProgramSession
 from server.wechat import errcode
 
 CODE2SESSION: Final = "jscode2session"
@@ -20,7 +21,6 @@ _REFUSED: Final = {40029: "code_invalid", 40163: "code_used", 41008: "code_missi
 
 class _SessionAnswer(errcode.Answer):
     openid: str = ""
-    session_key: str = ""
 
 
 def code2session_path(*, appid: str, secret: str, js_code: str) -> str:
@@ -29,9 +29,9 @@ def code2session_path(*, appid: str, secret: str, js_code: str) -> str:
     return f"/sns/{CODE2SESSION}?{urlencode(query)}"
 
 
-def read_session(body: bytes) -> MiniProgramSession:
+def read_openid(body: bytes) -> str:
     """
-    Read the answer to `code2session_path`.
+    Return whose code it was, from the answer to `code2session_path`.
 
     Raises:
         LoginRefused: The code is wrong, used or too old, or WeChat blocks this person.
@@ -42,6 +42,6 @@ def read_session(body: bytes) -> MiniProgramSession:
     if answer.errcode in _REFUSED:
         raise LoginRefused(_REFUSED[answer.errcode])
     errcode.check(CODE2SESSION, answer)
-    if not _OPENID.fullmatch(answer.openid) or not answer.session_key:
+    if not _OPENID.fullmatch(answer.openid):
         raise WeChatUnavailable(CODE2SESSION, "malformed")
-    return MiniProgramSession(answer.openid, answer.session_key)
+    return answer.openid

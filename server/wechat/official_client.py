@@ -3,7 +3,7 @@
 from typing import Final
 
 from server.errors import WeChatRefused
-from server.official_ports import Credential, MiniProgramSession, PaidMessage
+from server.official_ports import Credential, PaidMessage
 from server.ports import Scope, WeChatUser
 from server.wechat import miniprogram, official, official_message, official_token
 from server.wechat.line import JSON, TOTAL_TIMEOUT_S, Line
@@ -93,9 +93,9 @@ class MiniProgramClient:
         self._secret = secret
         self._line = Line([base_url], total_s)
 
-    async def redeem(self, js_code: str) -> MiniProgramSession:
+    async def redeem(self, js_code: str) -> str:
         path = miniprogram.code2session_path(appid=self._appid, secret=self._secret, js_code=js_code)
-        return miniprogram.read_session(await self._line.fetch(miniprogram.CODE2SESSION, "GET", path))
+        return miniprogram.read_openid(await self._line.fetch(miniprogram.CODE2SESSION, "GET", path))
 
     async def aclose(self) -> None:
         await self._line.aclose()
