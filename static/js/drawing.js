@@ -36,10 +36,16 @@ export function drawList(list, data, makeItem) {
   list.replaceChildren(...data.map(makeItem));
 }
 
-export function drawProgress(node, { paid, shares, percent, text }, say) {
+/** The words below the amount: how many of several shares are paid, and what goes back. */
+export function progressWords({ shares, text, back }, say) {
+  return [shares > 1 && text, back].filter(Boolean).map(say).join(" · ");
+}
+
+export function drawProgress(node, { paid, shares, percent, text, mood, back }, say) {
   node.setAttribute("aria-valuemax", shares);
   node.setAttribute("aria-valuenow", paid);
-  node.setAttribute("aria-valuetext", say(text));
+  node.setAttribute("aria-valuetext", [text, back].filter(Boolean).map(say).join(" · "));
+  node.dataset.mood = mood;
   node.style.setProperty("--percent", percent);
 }
 

@@ -10,6 +10,7 @@ import {
   drawRing,
   drawShareLink,
   personRow,
+  progressWords,
 } from "./drawing.js";
 import { byId, element, setText, showText } from "./dom.js";
 import { countdown, initiatorView, named, words, yuan } from "./order_view.js";
@@ -46,7 +47,7 @@ function drawHead(view) {
   setText(byId("order-title"), order.title);
   showText(byId("order-note"), order.note);
   drawAmount(byId("order-amount"), order.amount);
-  setText(byId("progress-text"), say(view.progress.text));
+  showText(byId("progress-text"), progressWords(view.progress, say));
   setText(byId("live"), say(view.live));
   byId("complete").hidden = !view.complete;
   showText(byId("reward"), view.reward && say(view.reward));

@@ -88,10 +88,23 @@ function mood(order, nowMs) {
   return state === "OPEN" ? "wait" : "over";
 }
 
+/** How much is paid, and what of it goes back: `{paid, shares, percent, text, mood, back}`, `back` words or null. */
 function progress(order) {
   const { paid_shares: paid, shares } = order;
   const percent = Math.trunc((order.paid_amount * 100) / order.amount);
-  return { paid, shares, percent, text: words("progress", { paid, shares }) };
+  return { paid, shares, percent, text: words("progress", { paid, shares }), ...goingBack(order) };
+}
+
+/** What counted as paid and went back does not look paid: `wait` while anything is kept or on its way, `over` after. */
+function goingBack(order) {
+  const refunds = order.payments.filter((p) => isPaid(p) && p.share !== null && p.refund).map((p) => p.refund);
+  if (!refunds.length) return { mood: "good", back: null };
+  const fen = refunds.reduce((sum, refund) => sum + refund.amount, 0);
+  const hasArrived = refunds.every((refund) => refund.state === "SUCCESS");
+  return {
+    mood: hasArrived && fen >= order.paid_amount ? "over" : "wait",
+    back: words(hasArrived ? "back_done" : "back_coming", { amount: yuan(fen) }),
+  };
 }
 
 /** Which shares are taken, which are being paid by others just now, and which anybody may take. */

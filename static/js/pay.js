@@ -9,6 +9,7 @@ import {
   drawMissing,
   drawProgress,
   drawShareLink,
+  progressWords,
 } from "./drawing.js";
 import { byId, element, setText, showText } from "./dom.js";
 import { countdown, friendView, named, words, yuan } from "./order_view.js";
@@ -47,7 +48,7 @@ function drawAsk() {
   const { label, amount, total, progress, seconds } = view.ask;
   setText(byId("amount-label"), say(label));
   drawAmount(byId("my-amount"), amount);
-  showText(byId("total"), [total, progress?.text].filter(Boolean).map(say).join(" · "));
+  showText(byId("total"), [total && say(total), progress && progressWords(progress, say)].filter(Boolean).join(" · "));
   byId("progress").hidden = !progress;
   if (progress) drawProgress(byId("progress"), progress, say);
   showText(byId("countdown"), seconds !== null && say(words("expires_in", { left: countdown(seconds) })));

@@ -52,6 +52,8 @@ export const EN = {
   state_expired: "Expired",
   state_refunded: "Refunded",
   progress: "{paid} of {shares}",
+  back_coming: "¥{amount} on its way back",
+  back_done: "¥{amount} gone back",
 
   asked_total: "Amount asked for",
   expires_in: "{left} left",

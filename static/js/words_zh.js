@@ -55,6 +55,8 @@ export const ZH = {
   state_expired: "已过期",
   state_refunded: "已退款",
   progress: "{paid} / {shares} 份",
+  back_coming: "退回中 ¥{amount}",
+  back_done: "已退回 ¥{amount}",
 
   // Order page
   asked_total: "代付金额",
@@ -109,7 +111,7 @@ export const ZH = {
 
   // Timeline
   event_created: "{name} 发起了代付",
-  event_paying: "{name} 正在付款 ¥{amount}",
+  event_paying: "{name} 开始付款 ¥{amount}",
   event_paid: "{name} 付了 ¥{amount}",
   event_completed: "全部付清",
   event_closing: "发起人关闭了代付",
@@ -130,7 +132,7 @@ export const ZH = {
   reason_second_money: "别人先付了",
   reason_late_money: "付款时已关闭",
   reason_order_closed: "代付没有完成",
-  reason_asked: "对方申请了退款",
+  reason_asked: "申请了退款",
 
   // Pay page
   asks_you: "{name} 请你代付",

@@ -30,7 +30,7 @@ WORDS: Final = {
         "closed": "已关闭",
         "expired": "已过期",
         "pay-expired": "这笔代付已过期",
-        "refunding": "¥18.00 正在退回（对方申请了退款）",
+        "refunding": "¥18.00 正在退回（申请了退款）",
         "pay-refunding": "你的钱正在退回",
         "refunded": "款项已全部退回",
         "pay-refunded": "你的钱已退回",

@@ -241,6 +241,28 @@ describe("the initiator's page", () => {
     assert.deepEqual(view.paying, [{ name: "小明", avatar: "", amount: 1000, seconds: 40 }]);
   });
 
+  test("money that goes back no longer looks paid, and is named", () => {
+    const shown = (...refunds) => {
+      const payments = [0, 1].map((share) => paid({ share, refund: refunds[share] ?? null }));
+      const { mood, back } = initiator({ state: "PAID", shares: 2, paid_shares: 2, paid_amount: 2000, payments }).progress;
+      return [mood, back?.key, back?.args.amount];
+    };
+
+    assert.deepEqual(shown(), ["good", undefined, undefined]);
+    assert.deepEqual(shown(refund("PROCESSING")), ["wait", "back_coming", "10.00"]);
+    assert.deepEqual(shown(refund("SUCCESS")), ["wait", "back_done", "10.00"]);
+    assert.deepEqual(shown(refund("SUCCESS"), refund("ABNORMAL")), ["wait", "back_coming", "20.00"]);
+    assert.deepEqual(shown(refund("SUCCESS"), refund("SUCCESS")), ["over", "back_done", "20.00"]);
+  });
+
+  test("second money that goes back takes nothing from the progress", () => {
+    const payments = [paid(), paid({ share: null, refund: refund("PROCESSING") })];
+    const { progress } = initiator({ state: "PAID", paid_shares: 1, paid_amount: 1000, payments });
+
+    assert.equal(progress.mood, "good");
+    assert.equal(progress.back, null);
+  });
+
   test("the newest payer is named with the progress", () => {
     const events = [event("paid", "小明"), event("paid", "阿强")];
     const view = initiator({ shares: 3, paid_shares: 2, paid_amount: 2000, events });
