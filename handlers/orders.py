@@ -24,6 +24,7 @@ from handlers.requests import (
     read_json,
     whole_number,
 )
+from server.bus.visits import MAX_VISITORS
 from server.domain.day_stats import TraceKind, Visitor
 from server.domain.document import OrderState
 from server.domain.money import Fen, split_equally
@@ -34,7 +35,6 @@ from server.usecases.place_order import OrderDraft, place_order
 from settings import Settings
 
 MAX_PAGE: Final = 50
-MAX_VISITORS: Final = 50
 
 
 class OneOrder(Struct, frozen=True):

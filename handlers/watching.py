@@ -75,8 +75,8 @@ class Seat:
 
     async def begin(self) -> None:
         """
-        Read the order and give the watcher its first state, and the server's clock for the countdowns; then see whether
-        WeChat should be asked how it stands.
+        Read the order and give the watcher its first state, and the server's clock for the countdowns; who opened the
+        link comes after it, for the initiator alone. Then see whether WeChat should be asked how it stands.
 
         Raises:
             OrderNotFound, StoreError: There is nothing to show.
@@ -85,6 +85,8 @@ class Seat:
         self._services.hub.offer_to(self.watcher, order)
         await self.notice(order)
         self.watcher.beat(self._services.hub.beat_frame(self.watcher), time.monotonic())
+        if self.watcher.openid == order.initiator.openid:
+            self._services.visits.attend(self.watcher)
         await self.ask_sooner(order)
 
     async def ask_sooner(self, order: Order) -> None:
@@ -102,6 +104,7 @@ class Seat:
         """The page is gone. Safe to repeat."""
         if self._presence_of and self._leave is not None:
             self._services.presence.leave(self._presence_of)
+        self._services.visits.leave(self.watcher)
         self._services.hub.forget(self.watcher)
         if self._leave is not None:
             self._leave()

@@ -17,6 +17,7 @@ from server.bus.noting import NotingBus
 from server.bus.presence import CachedPresence
 from server.bus.redis import RedisBus
 from server.bus.ringing import RingingBus
+from server.bus.visits import Visits
 from server.cache.local import LocalCache
 from server.cache.redis import PATIENT_S, RedisCache
 from server.domain.events import PayApi
@@ -91,6 +92,7 @@ class Services:
     deliveries: Deliveries
     cache: Cache
     hub: Hub
+    visits: Visits
     bus: Bus
     gateway: PayGateway
     v3: WeChatPayV3Client | None  # reads what WeChat says by API v3, where its keys are configured
@@ -174,14 +176,15 @@ class Services:
     @cached_property
     def traces(self) -> Traces:
         """Writes down who took or opened a link."""
-        return Traces(stats=self.stats, clock=self.clock, changed_days=self.changed_days)
+        return Traces(stats=self.stats, bus=self.bus, clock=self.clock, changed_days=self.changed_days)
 
     async def aclose(self) -> None:
         """Let go of everything, in the reverse order of its making."""
         await self.traces.aclose()
         if self.miniprogram is not None:
             await self.miniprogram.aclose()
-        for service in (self.presence, self.official, self.login, self.gateway, self.bus, self.cache, self.store):
+        ends = (self.presence, self.official, self.login, self.gateway, self.bus, self.visits, self.cache, self.store)
+        for service in ends:
             await service.aclose()
 
 
@@ -211,6 +214,8 @@ async def build(settings: Settings) -> Services:
     store = await open_store(settings)
     hub = Hub(clock=clock, monotonic_s=time.monotonic, later=asyncio.get_running_loop().call_soon, metrics=metrics)
     metrics.watch("daifu_watchers", "Pages that watch now.", lambda: len(hub))
+    stats = stats_of(store)
+    visits = Visits(stats=stats, hub=hub)
     redis_url = settings.redis_url.get_secret_value()
     bus = await RedisBus.open(redis_url, hub=hub, store=store, metrics=metrics) if redis_url else LocalBus(hub)
     metrics.watch("daifu_bus_deaf", "1 while news of other processes does not come through.", lambda: bus.is_deaf)
@@ -229,10 +234,11 @@ async def build(settings: Settings) -> Services:
         store=store,
         journal=store.journal(),
         reconciliations=store.reconciliations(),
-        stats=stats_of(store),
+        stats=stats,
         deliveries=store.deliveries(),
         cache=cache,
         hub=hub,
+        visits=visits,
         bus=NotingBus(RingingBus(bus, bell, clock), changed_days),
         gateway=PayRouter(clients, offered=settings.trade_types),
         v3=v3,

@@ -298,6 +298,10 @@ class Bus(Protocol):
         """Tell every process that watches this order. Never raises: the truth is in the store already."""
         ...
 
+    async def publish_visit(self, order_id: str) -> None:
+        """Tell every process that has this order's initiator that its link was opened. Never raises, likewise."""
+        ...
+
     @property
     def is_deaf(self) -> bool:
         """Has news of other processes stopped coming through? Watchers are then served late, by reading again."""

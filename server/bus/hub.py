@@ -4,6 +4,7 @@ The watchers on this process: one page waiting on one order is one `Watcher`.
 A watcher does no I/O of its own and has no task: a transport (see `handlers/watch.py`) gives it a way to write and
 tells it when a write is done. It has one slot. While a write is under way a newer state replaces the waiting one, so a
 slow reader costs one frame, never a queue; a reader that takes nothing for `STALL_S` is closed and told to come back.
+What is told beside the states (see `visits.py`) has a slot of its own, with the same rules.
 
 `rev` is the only cursor: a state that is not newer than what the watcher has is dropped, so news may come doubled, late
 or out of order.
@@ -70,7 +71,7 @@ class End(NamedTuple):
 class Watcher:
     """One page on one order. `rev` is the newest state it was given."""
 
-    __slots__ = ("_slot", "_writing_since_s", "end", "heard_at_s", "openid", "order_id", "rev", "transport")
+    __slots__ = ("_aside", "_slot", "_writing_since_s", "end", "heard_at_s", "openid", "order_id", "rev", "transport")
 
     def __init__(self, *, order_id: str, openid: str, transport: Transport, end: "End | None", now_s: float) -> None:
         self.order_id = order_id
@@ -80,6 +81,7 @@ class Watcher:
         self.rev = 0
         self.heard_at_s = now_s
         self._slot: bytes | None = None
+        self._aside: bytes | None = None
         self._writing_since_s: float | None = None
 
     def offer(self, rev: int, frame: bytes, now_s: float) -> None:
@@ -88,6 +90,13 @@ class Watcher:
             return
         self.rev = rev
         self._send(frame, now_s)
+
+    def tell_aside(self, frame: bytes, now_s: float) -> None:
+        """Give it what has no rev, in place of what waits of that kind; the states go first."""
+        if self._writing_since_s is None:
+            self._send(frame, now_s)
+        else:
+            self._aside = frame
 
     def beat(self, frame: bytes, now_s: float) -> None:
         """Give it a sign of life, unless something better is under way."""
@@ -101,13 +110,16 @@ class Watcher:
         if self._slot is not None:
             frame, self._slot = self._slot, None
             self._send(frame, now_s)
+        elif self._aside is not None:
+            frame, self._aside = self._aside, None
+            self._send(frame, now_s)
 
     def heard(self, now_s: float) -> None:
         self.heard_at_s = now_s
 
     def fall_silent(self) -> None:
         """Let go of what waits: nothing may follow the goodbye."""
-        self._slot = None
+        self._slot = self._aside = None
 
     def is_stalled(self, now_s: float) -> bool:
         """Has one write been under way for too long?"""
@@ -135,6 +147,14 @@ class Interest(Protocol):
 
     def end(self, order_id: str) -> None:
         """The last one went."""
+        ...
+
+
+class VisitReader(Protocol):
+    """Who shows an initiator that his link was opened; called on the loop, never awaited."""
+
+    def ask(self, order_ids: Iterable[str]) -> None:
+        """The links of these orders may have been opened."""
         ...
 
 
@@ -180,6 +200,7 @@ class Hub:
         self._bucket_of: dict[Watcher, set[Watcher]] = {}
         self._second = 0
         self._interest: Interest | None = None
+        self._visits: VisitReader | None = None
         self._encode = msgspec.json.Encoder().encode
 
     def __len__(self) -> int:
@@ -193,6 +214,15 @@ class Hub:
     def report_to(self, interest: Interest) -> None:
         """Tell `interest` from now on when an order's first watcher comes and its last one goes."""
         self._interest = interest
+
+    def report_visits_to(self, visits: VisitReader) -> None:
+        """Tell `visits` from now on which orders' links may have been opened."""
+        self._visits = visits
+
+    def visited(self, order_ids: Iterable[str]) -> None:
+        """Somebody opened the links of these orders, or may have while nothing was heard here."""
+        if self._visits is not None:
+            self._visits.ask(order_ids)
 
     def watch(self, order_id: str, openid: str, transport: Transport, *, end: End | None = None) -> Watcher:
         """Begin to watch. Read the order after this and `offer_to` it, so that no state can fall between."""

@@ -13,6 +13,9 @@ class LocalBus:
     async def publish(self, order: Order) -> None:
         self._hub.offer(order)
 
+    async def publish_visit(self, order_id: str) -> None:
+        self._hub.visited([order_id])
+
     @property
     def is_deaf(self) -> bool:
         """There is nobody else to hear."""

@@ -1,5 +1,6 @@
 """
-What is said on an order's channel: `{"order_id", "rev", "state"}`, state being the whole order document.
+What is said on an order's channel: `{"order_id", "rev", "state"}`, state being the whole order document, or
+`{"order_id", "rev": 0, "visited": true}` when somebody opened its link.
 
 Bytes in, values out; no connection. A channel may carry anything, so nothing on it is believed before it has the right
 shape and speaks of its own channel's order.
@@ -22,12 +23,17 @@ class BadNews(Exception):
     """Not one of our messages."""
 
 
-class News(Struct, frozen=True):
-    """Order `order_id` is at `rev` now; `state` is its document, still unread, or left out when it is too long."""
+class News(Struct, frozen=True, omit_defaults=True):
+    """
+    Order `order_id` is at `rev` now; `state` is its document, still unread, or left out when it is too long.
+
+    Where its link was `visited` nothing is said of the order, and `rev` is 0.
+    """
 
     order_id: str
     rev: int
     state: Raw | UnsetType = UNSET
+    visited: bool = False
 
     def order(self) -> Order | None:
         """
@@ -61,6 +67,11 @@ def write_news(order: Order) -> bytes:
     """Return the message for this state of the order."""
     payload = _encode(News(order.order_id, order.rev, Raw(_encode(order))))
     return payload if len(payload) <= MAX_NEWS_BYTES else _encode(News(order.order_id, order.rev))
+
+
+def write_visit(order_id: str) -> bytes:
+    """Return the message that this order's link was opened."""
+    return _encode(News(order_id, 0, visited=True))
 
 
 def read_news(channel: str, payload: bytes) -> News:

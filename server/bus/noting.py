@@ -17,6 +17,9 @@ class NotingBus:
         self._changed_days.add(day_of(order_made_at_ms(order.order_id)))
         await self._bus.publish(order)
 
+    async def publish_visit(self, order_id: str) -> None:
+        await self._bus.publish_visit(order_id)
+
     @property
     def is_deaf(self) -> bool:
         return self._bus.is_deaf

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 class Reader:
     """
-    Reads orders from the store and offers them to the hub.
+    Reads orders from the store and offers them to the hub; their links may have been opened as well.
 
     One read is under way at a time, and everything asked for meanwhile is in the next one, so a slow store is never
     asked for more than it gives.
@@ -62,5 +62,6 @@ class Reader:
 
     async def _read(self, batch: list[str]) -> None:
         self.reads += 1
+        self._hub.visited(batch)
         for order in await self._store.get_many(batch):
             self._hub.offer(order)

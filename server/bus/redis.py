@@ -14,7 +14,7 @@ from typing import Final, Self
 import structlog
 
 from server.bus.hub import Hub
-from server.bus.news import ORDER_CHANNEL, BadNews, channel_of, read_news, write_news
+from server.bus.news import ORDER_CHANNEL, BadNews, channel_of, read_news, write_news, write_visit
 from server.bus.publisher import Publisher
 from server.bus.reader import Reader
 from server.bus.subscriber import Subscriber
@@ -103,6 +103,10 @@ class RedisBus:
         self._hub.offer(order)  # our own watchers never wait for Redis
         self.publisher.put(channel_of(order.order_id), order.rev, write_news(order))
 
+    async def publish_visit(self, order_id: str) -> None:
+        self._hub.visited([order_id])
+        self.publisher.put(channel_of(order_id), 0, write_visit(order_id), kind="visit")
+
     async def aclose(self) -> None:
         await end(self._tasks)
         await self.subscriber.aclose()
@@ -130,6 +134,9 @@ class RedisBus:
 
     def _take_news(self, channel: str, payload: bytes) -> None:
         news = read_news(channel, payload)
+        if news.visited:
+            self._hub.visited([news.order_id])
+            return
         if not self._hub.is_news(news.order_id, news.rev):
             self.stale_messages += 1
             return

@@ -19,6 +19,9 @@ class RingingBus:
             self._bell.set()
         await self._bus.publish(order)
 
+    async def publish_visit(self, order_id: str) -> None:
+        await self._bus.publish_visit(order_id)
+
     @property
     def is_deaf(self) -> bool:
         return self._bus.is_deaf

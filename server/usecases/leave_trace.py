@@ -14,7 +14,7 @@ from server.domain.days import day_of
 from server.domain.document import Order
 from server.domain.order_ids import order_made_at_ms
 from server.errors import StoreError
-from server.ports import Clock, StatsStore
+from server.ports import Bus, Clock, StatsStore
 
 MAX_REMEMBERED: Final = 10_000
 MAX_UNDER_WAY: Final = 32
@@ -26,13 +26,14 @@ _Key = tuple[str, TraceKind, str]
 
 class Traces:
     """
-    Leaves each trace once. Belongs to one event loop.
+    Leaves each trace once, and tells the initiator's pages who opened the link. Belongs to one event loop.
 
     The last ones are remembered here, so that a page which is opened again costs the store nothing.
     """
 
-    def __init__(self, *, stats: StatsStore, clock: Clock, changed_days: set[str]) -> None:
+    def __init__(self, *, stats: StatsStore, bus: Bus, clock: Clock, changed_days: set[str]) -> None:
         self._stats = stats
+        self._bus = bus
         self._clock = clock
         self._changed_days = changed_days
         self._left: dict[_Key, None] = {}  # the oldest first
@@ -60,6 +61,8 @@ class Traces:
         try:
             await self._stats.leave_trace(Trace(order_id, kind, openid, self._clock.now_ms()))
             self._changed_days.add(day_of(order_made_at_ms(order_id)))
+            if kind is TraceKind.OPENED:
+                await self._bus.publish_visit(order_id)
         except StoreError as error:
             self._left.pop(key, None)
             log.warning("trace_not_left", order_id=order_id, reason=str(error))

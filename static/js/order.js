@@ -22,8 +22,9 @@ import { ask, errorText, everySecond, markReady, shareCardOf, showWhoIAm, startP
 const page = startPage();
 const { api, say, date, orderId } = page;
 const setCard = shareCardOf(page);
-const VISITORS_MS = 10_000; // who only looks changes no order, so that no watch tells of it
+const VISITORS_MS = 10_000; // for want of a line that pushes them
 let order = null;
+let isPolling = false;
 let visitors = [];
 
 function draw() {
@@ -122,10 +123,14 @@ async function poster() {
   }
 }
 
-/** Nothing depends on it: what cannot be read now is read the next time. */
-async function askVisitors() {
-  visitors = await api.visitors(orderId).catch(() => visitors);
+function showVisitors(newest) {
+  visitors = newest;
   draw();
+}
+
+/** The watch pushes who opened the link; a page that has to poll asks. What cannot be read now is read the next time. */
+async function askVisitors() {
+  if (isPolling && order?.state === "OPEN" && !document.hidden) showVisitors(await api.visitors(orderId).catch(() => visitors));
 }
 
 function show(newest) {
@@ -134,7 +139,6 @@ function show(newest) {
     return;
   }
   const completed = order?.state === "OPEN" && newest.state === "PAID";
-  if (!order) askVisitors();
   order = named(newest, say(words("a_friend")));
   setCard(order);
   draw();
@@ -143,6 +147,8 @@ function show(newest) {
 
 function showStatus(status) {
   drawConnection(status, say);
+  isPolling = status === "polling";
+  askVisitors();
   if (status === "stopped" && !order) {
     drawMissing(page);
     markReady();
@@ -162,7 +168,7 @@ byId("close").addEventListener("click", ({ currentTarget }) =>
 byId("refund").addEventListener("click", ({ currentTarget }) =>
   afterAsking(currentTarget, ["refund_title", words("refund_all_ask")], () => api.refund(orderId)),
 );
-const watch = watchOrder(page, { onOrder: show, onStatus: showStatus });
+const watch = watchOrder(page, { onOrder: show, onStatus: showStatus, onVisitors: showVisitors });
 everySecond(draw);
-setInterval(() => document.hidden || order?.state !== "OPEN" || askVisitors(), VISITORS_MS);
+setInterval(askVisitors, VISITORS_MS);
 showWhoIAm(page).catch(() => {});

@@ -23,8 +23,8 @@ export function pageSigns(window, document) {
   };
 }
 
-/** Watch this page's order. */
-export function watchOrder({ api, orderId }, { onOrder, onStatus }) {
+/** Watch this page's order, and who opens its link. */
+export function watchOrder({ api, orderId }, { onOrder, onStatus, onVisitors }) {
   const timers = {
     setTimeout: (act, ms) => window.setTimeout(act, ms),
     clearTimeout: (id) => window.clearTimeout(id),
@@ -39,6 +39,7 @@ export function watchOrder({ api, orderId }, { onOrder, onStatus }) {
     fetchOrder: () => api.order(orderId),
     onOrder,
     onStatus,
+    onVisitors,
     onBeat: api.setServerTime,
     timers,
     random: Math.random,

@@ -42,8 +42,9 @@ export function assignedDelayMs(code, reason) {
 
 export class Watch {
   /**
-   * `deps`: `ways` (best first), `fetchOrder()` (a promise), `onOrder(order)`, `onStatus(status)`, `onBeat(nowMs)`, and
-   * the outside world: `timers` (`setTimeout`, `clearTimeout`, `now`), `random`, and `signs` of the page's life:
+   * `deps`: `ways` (best first), `fetchOrder()` (a promise), `onOrder(order)`, `onStatus(status)`, `onBeat(nowMs)`,
+   * `onVisitors(visitors)` where somebody wants to know who opened the link (pushed to the initiator alone), and the
+   * outside world: `timers` (`setTimeout`, `clearTimeout`, `now`), `random`, and `signs` of the page's life:
    * `isHidden()` and `listen({ onSeen, onNetwork, onLeft })`, which returns how to stop listening.
    *
    * Status: `connecting`, `live` (the server pushes), `polling` (we have to ask, and get answers), `offline`, `stopped`
@@ -61,6 +62,7 @@ export class Watch {
     this._status = "";
     this._isFetching = false;
     this._unlisten = () => {};
+    this._onVisitors = deps.onVisitors || (() => {});
   }
 
   start() {
@@ -177,6 +179,7 @@ export class Watch {
     if (!line.isLive) this._hold(line);
     if (frame.type === "order") this.take(frame.order);
     if (frame.type === "beat") this._beat(frame);
+    if (frame.type === "visitors" && Array.isArray(frame.visitors)) this._onVisitors(frame.visitors);
   }
 
   /** Its first frame is here: this line is the one, the worse one beside it is let go. */

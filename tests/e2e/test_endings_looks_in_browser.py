@@ -117,7 +117,6 @@ async def test_every_ending_has_its_words_and_fits_the_screen(look: Look, town: 
     friend = await initiator.hand_to("小刚")
     await friend.shows("#my-amount", words["share"])
     await looks_right(friend, "11-pay-share")
-    await initiator.page.reload()
     await initiator.shows("#progress-text", words["part"])
     await expect(initiator.page.locator("#people")).to_contain_text(words["opened"])
     await looks_right(initiator, "12-order-part")

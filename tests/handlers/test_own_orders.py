@@ -1,7 +1,9 @@
 """What an initiator is told of his own orders: lists by state, and who opened a link."""
 
+import asyncio
+
 from tests.handlers.test_refunds import until
-from tests.people import Person
+from tests.people import PATIENCE_S, Person
 from tests.problems import problem
 from tests.running import Daifu
 
@@ -36,3 +38,21 @@ async def test_the_initiator_alone_is_told_who_opened_his_link(daifu: Daifu, ini
     assert visitor["name"] == "小明"
     assert visitor.keys() == {"name", "avatar", "opened_at_ms"}
     problem(await friend.http.get(f"/api/orders/{order_id}/visitors"), 404, "order_not_found")
+
+
+async def test_who_opens_the_link_is_pushed_to_the_initiator_alone(
+    daifu: Daifu, initiator: Person, friend: Person
+) -> None:
+    order_id = (await initiator.place_order())["order_id"]
+    asking, looking = await initiator.watch(order_id), await friend.watch(order_id)
+
+    await friend.http.get(f"/pay/{order_id}")
+
+    async with asyncio.timeout(PATIENCE_S):
+        while (frame := await asking.next_frame()) is not None and frame["type"] != "visitors":
+            pass
+    answer = await initiator.http.get(f"/api/orders/{order_id}/visitors")
+    assert frame == {"type": "visitors", **answer.json()}
+    await initiator.http.post(f"/api/orders/{order_id}/close", json={})
+    seen = [await looking.next_frame() for _ in range(3)]
+    assert [frame["type"] for frame in seen if frame] == ["order", "beat", "order"]

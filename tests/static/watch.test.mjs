@@ -51,6 +51,26 @@ describe("state", () => {
     assert.equal(world.status, "live");
   });
 
+  test("who opened the link is told beside the state, and is no state", async () => {
+    const { world } = await live(2);
+    const visitors = [{ name: "小明", avatar: "", opened_at_ms: 1 }];
+
+    world.socket.says({ type: "visitors", visitors });
+    world.socket.says({ type: "visitors", visitors: "garbage" });
+
+    assert.deepEqual(world.visitors, [visitors]);
+    assert.deepEqual([revs(world), world.fetches], [[1, 2], 1]);
+  });
+
+  test("a page that does not care who opened the link is not troubled", async () => {
+    const { world } = await watching(({ deps }) => delete deps.onVisitors);
+
+    world.socket.says(frame(2));
+    world.socket.says({ type: "visitors", visitors: [] });
+
+    assert.deepEqual([revs(world), world.status], [[1, 2], "live"]);
+  });
+
   test("a beat with a rev not yet seen fetches the state; a known one does not", async () => {
     const { world } = await live(2);
     world.answer = async () => ({ rev: 3 });

@@ -50,6 +50,9 @@ class Silence:
     async def publish(self, order: Order) -> None:
         pass
 
+    async def publish_visit(self, order_id: str) -> None:
+        pass
+
     is_deaf = False
 
     async def aclose(self) -> None:
