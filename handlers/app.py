@@ -20,6 +20,7 @@ from handlers.miniprogram import MiniProgramHandler
 from handlers.notify import PayNotifyHandler, RefundNotifyHandler, TooLargeNotifyHandler
 from handlers.notify_v3 import V3NotifyHandler
 from handlers.operator_orders import OperatorCloseHandler, OperatorOrderHandler, OperatorRefundHandler, RetryHandler
+from handlers.operator_webhooks import OrderWebhooksHandler, ResendHandler, ResendParkedHandler, WebhooksHandler
 from handlers.operators import Operators
 from handlers.ops import HealthHandler, MetricsHandler, ReadyHandler
 from handlers.orders import (
@@ -142,6 +143,10 @@ def make_app(web: Web) -> Application:
             (operator_order + r"/retry", RetryHandler, given),
             (operator_order + r"/close", OperatorCloseHandler, given),
             (operator_order + r"/refund", OperatorRefundHandler, given),
+            (operator_order + r"/webhooks", OrderWebhooksHandler, given),
+            (r"/api/admin/webhooks", WebhooksHandler, given),
+            (r"/api/admin/webhooks/resend", ResendHandler, given),
+            (r"/api/admin/webhooks/resend-parked", ResendParkedHandler, given),
             (r"/merchant/v1/orders", MerchantOrdersHandler, given),
             (merchant_order, MerchantOrderHandler, given),
             (merchant_order + r"/close", MerchantCloseHandler, given),

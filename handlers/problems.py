@@ -9,6 +9,7 @@ from handlers.requests import BadRequest
 from server.errors import (
     AmountMismatch,
     ConfigError,
+    DeliveryNotFound,
     IdempotencyMismatch,
     IllegalTransition,
     LoginError,
@@ -43,6 +44,7 @@ STATUS: Final[tuple[tuple[type[PayError], int, str], ...]] = (
     (PayerMismatch, 409, "payer_mismatch"),
     (IllegalTransition, 409, "transition_not_possible"),
     (OrderError, 409, "order_conflict"),
+    (DeliveryNotFound, 404, "delivery_not_found"),
     (WeChatRefused, 502, "wechat_refused"),
     (WeChatError, 502, "wechat_unavailable"),
     (LoginError, 400, "login_failed"),

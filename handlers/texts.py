@@ -16,6 +16,10 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
     },
     "bad_request": {"zh-CN": "字段 {field}：{reason}", "en": "{field}: {reason}"},
     "bus_deaf": {"zh-CN": "实时消息中断，页面更新会慢几秒。", "en": "Live news is cut off; pages change seconds late."},
+    "delivery_not_found": {
+        "zh-CN": "没有这条通知，可能已过了保留期。",
+        "en": "There is no such delivery; it may have been forgotten.",
+    },
     "draining": {"zh-CN": "服务器正在重启。", "en": "This server is restarting."},
     "foreign_origin": {"zh-CN": "不接受来自其他网站的请求。", "en": "Requests from other sites are not accepted."},
     "idempotency_mismatch": {
@@ -118,6 +122,7 @@ REASONS: Final[dict[str, dict[Language, str]]] = {
         "en": "is not offered here; offered: {offered}",
     },
     "not_a_cursor": {"zh-CN": "不是有效的订单号", "en": "is not an order id"},
+    "not_an_endpoint": {"zh-CN": "不在 WEBHOOK_URL 之中", "en": "is none of those in WEBHOOK_URL"},
     "not_a_day": {"zh-CN": "应为 yyyy-mm-dd 形式的日期", "en": "must be a day such as 2026-10-01"},
     "order_no": {
         "zh-CN": "须为 1 至 64 个字母、数字或 . _ -",

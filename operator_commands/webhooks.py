@@ -10,7 +10,7 @@ from operator_commands.reach import NothingDone
 from server.bootstrap import SystemClock, open_deliveries
 from server.domain.delivery import Delivery, DeliveryState
 from server.errors import ConfigError, DeliveryNotFound, StoreError
-from server.usecases.resend_webhook import resend_webhook
+from server.usecases.resend_webhook import resend_parked, resend_webhook
 from settings import load_settings
 
 
@@ -43,6 +43,17 @@ def resend(delivery_id: str) -> None:
     click.echo(f"{delivery_id} is due now: a running server sends it within a second.")
 
 
+@webhooks.command("resend-parked")
+@click.argument("endpoint")
+def resend_all_parked(endpoint: str) -> None:
+    """Send everything again that ENDPOINT (host and port, as the list names it) missed for good."""
+    try:
+        count = asyncio.run(_resend_parked(endpoint))
+    except (ConfigError, StoreError) as error:
+        raise NothingDone(str(error)) from None
+    click.echo(f"{count} deliveries to {endpoint} are due now.")
+
+
 async def _latest(state: DeliveryState | None, limit: int) -> Sequence[Delivery]:
     async with open_deliveries(load_settings()) as deliveries:
         return await deliveries.latest(state=state, limit=limit)
@@ -51,6 +62,11 @@ async def _latest(state: DeliveryState | None, limit: int) -> Sequence[Delivery]
 async def _resend(delivery_id: str) -> None:
     async with open_deliveries(load_settings()) as deliveries:
         await resend_webhook(delivery_id, deliveries=deliveries, clock=SystemClock())
+
+
+async def _resend_parked(endpoint: str) -> int:
+    async with open_deliveries(load_settings()) as deliveries:
+        return await resend_parked(endpoint, deliveries=deliveries, clock=SystemClock())
 
 
 def _words(delivery: Delivery) -> Iterator[str]:

@@ -268,6 +268,18 @@ class Deliveries(Protocol):
         """Return the newest deliveries, newest first, only those in this state if one is given."""
         ...
 
+    async def of_order(self, order_id: str, *, limit: int) -> Sequence[Delivery]:
+        """Return the newest of what was or will be told of this order, newest first, whoever is told."""
+        ...
+
+    async def of_endpoint(self, endpoint: str, state: DeliveryState, *, limit: int) -> Sequence[Delivery]:
+        """Return the newest of this endpoint's deliveries in this state, newest first."""
+        ...
+
+    async def count(self, endpoint: str, state: DeliveryState, *, limit: int) -> int:
+        """Return how many of this endpoint's deliveries are in this state; counting ends at `limit`."""
+        ...
+
     async def forget(self, *, before_ms: int, limit: int) -> int:
         """Forget up to `limit` deliveries made before this time; return how many they were."""
         ...

@@ -19,6 +19,7 @@ from handlers.openapi.operation import (
     Problem,
 )
 from handlers.operator_orders import OneOperatorOrder, Retry
+from handlers.operator_webhooks import Endpoints, OneDelivery, OrderDeliveries, Resend, ResendParked, Resent
 from handlers.ops import Health
 from handlers.refunds import AskRefund
 from handlers.requests import Nothing
@@ -117,6 +118,44 @@ DASHBOARD: Final = (
         is_body_optional=True,
         answer=OneOperatorOrder,
         problems=(*_CHANGE, TRANSITION, IDEMPOTENCY, *TOO_MUCH_REFUND),
+    ),
+    Operation(
+        method="get",
+        path="/api/admin/orders/{order_id}/webhooks",
+        tag="operator",
+        summary="What the merchant was told of an order",
+        proofs=OPERATOR,
+        answer=OrderDeliveries,
+        problems=(*_READ, ORDER_NOT_FOUND),
+    ),
+    Operation(
+        method="get",
+        path="/api/admin/webhooks",
+        tag="operator",
+        summary="How the merchant's endpoints stand",
+        proofs=OPERATOR,
+        answer=Endpoints,
+        problems=_READ,
+    ),
+    Operation(
+        method="post",
+        path="/api/admin/webhooks/resend",
+        tag="operator",
+        summary="Send an event again",
+        proofs=OPERATOR,
+        body=Resend,
+        answer=OneDelivery,
+        problems=(*WRITE, *_STANDING, Problem(404, "delivery_not_found"), STORE),
+    ),
+    Operation(
+        method="post",
+        path="/api/admin/webhooks/resend-parked",
+        tag="operator",
+        summary="Send everything an endpoint missed",
+        proofs=OPERATOR,
+        body=ResendParked,
+        answer=Resent,
+        problems=(*WRITE, *_STANDING, STORE),
     ),
 )
 

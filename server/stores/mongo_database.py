@@ -45,6 +45,7 @@ DELIVERY_INDEXES: Final = (
     IndexModel([("endpoint", 1), ("due_at_ms", 1), ("_id", 1)], name="deliveries_due"),
     IndexModel([("order_id", 1), ("endpoint", 1), ("_id", 1)], name="deliveries_of_order"),
     IndexModel([("created_at_ms", -1), ("_id", -1)], name="deliveries_by_age"),
+    IndexModel([("endpoint", 1), ("state", 1), ("created_at_ms", -1), ("_id", -1)], name="deliveries_by_state"),
 )
 
 USER_INDEXES: Final = (IndexModel([("first_seen_ms", 1), ("brought_by", 1)], name="users_by_first_seen"),)

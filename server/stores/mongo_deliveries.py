@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.delivery import Delivery, DeliveryState
 from server.stores.mongo_database import READ_S, WRITE_S, Collection, delete_some, within
 from server.stores.mongo_documents import Document, delivery_document, read_delivery
+
+_NEWEST: Final = (("created_at_ms", -1), ("_id", -1))
 
 
 class MongoDeliveries:
@@ -50,14 +53,25 @@ class MongoDeliveries:
 
     async def latest(self, *, state: DeliveryState | None, limit: int) -> Sequence[Delivery]:
         wanted: Document = {} if state is None else {"state": state.value}
-        return await self._find(wanted, [("created_at_ms", -1), ("_id", -1)], limit)
+        return await self._find(wanted, _NEWEST, limit)
+
+    async def of_order(self, order_id: str, *, limit: int) -> Sequence[Delivery]:
+        return await self._find({"order_id": order_id}, _NEWEST, limit)
+
+    async def of_endpoint(self, endpoint: str, state: DeliveryState, *, limit: int) -> Sequence[Delivery]:
+        return await self._find({"endpoint": endpoint, "state": state.value}, _NEWEST, limit)
+
+    async def count(self, endpoint: str, state: DeliveryState, *, limit: int) -> int:
+        async with self._collection("deliveries") as deliveries:
+            with within(READ_S):
+                return await deliveries.count_documents({"endpoint": endpoint, "state": state.value}, limit=limit)
 
     async def forget(self, *, before_ms: int, limit: int) -> int:
         async with self._collection("deliveries") as collection:
             with within(WRITE_S):
                 return await delete_some(collection, {"created_at_ms": {"$lt": before_ms}}, limit)
 
-    async def _find(self, wanted: Document, order: list[tuple[str, int]], limit: int) -> Sequence[Delivery]:
+    async def _find(self, wanted: Document, order: Sequence[tuple[str, int]], limit: int) -> Sequence[Delivery]:
         async with self._collection("deliveries") as deliveries:
             with within(READ_S):
                 documents = await deliveries.find(wanted, sort=order, limit=limit).to_list()

@@ -62,6 +62,15 @@ class SqliteDeliveries:
     async def latest(self, *, state: DeliveryState | None, limit: int) -> Sequence[Delivery]:
         return _deliveries(await self._reader.run(_select_latest, state, limit))
 
+    async def of_order(self, order_id: str, *, limit: int) -> Sequence[Delivery]:
+        return _deliveries(await self._reader.run(_select_of_order, order_id, limit))
+
+    async def of_endpoint(self, endpoint: str, state: DeliveryState, *, limit: int) -> Sequence[Delivery]:
+        return _deliveries(await self._reader.run(_select_of_endpoint, endpoint, state, limit))
+
+    async def count(self, endpoint: str, state: DeliveryState, *, limit: int) -> int:
+        return await self._reader.run(_count, endpoint, state, limit)
+
     async def forget(self, *, before_ms: int, limit: int) -> int:
         return await self._writer.run(_delete, before_ms, limit)
 
@@ -139,6 +148,28 @@ def _select_latest(connection: Connection, state: str | None, limit: int) -> _Fo
         " ORDER BY created_at_ms DESC, delivery_id DESC LIMIT ?2"
     )
     return connection.execute(sql, (state, limit)).fetchall()
+
+
+def _select_of_order(connection: Connection, order_id: str, limit: int) -> _Found:
+    sql = (
+        "SELECT delivery_id, doc FROM deliveries WHERE order_id = ?"
+        " ORDER BY created_at_ms DESC, delivery_id DESC LIMIT ?"
+    )
+    return connection.execute(sql, (order_id, limit)).fetchall()
+
+
+def _select_of_endpoint(connection: Connection, endpoint: str, state: str, limit: int) -> _Found:
+    sql = (
+        "SELECT delivery_id, doc FROM deliveries WHERE endpoint = ? AND state = ?"
+        " ORDER BY created_at_ms DESC, delivery_id DESC LIMIT ?"
+    )
+    return connection.execute(sql, (endpoint, state, limit)).fetchall()
+
+
+def _count(connection: Connection, endpoint: str, state: str, limit: int) -> int:
+    sql = "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE endpoint = ? AND state = ? LIMIT ?)"
+    count: int = connection.execute(sql, (endpoint, state, limit)).fetchone()[0]
+    return count
 
 
 def _update(connection: sqlite3.Connection, row: _Row, was_rev: int) -> bool:

@@ -118,6 +118,7 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_due ON deliveries (endpoint, due_at_ms, delivery_id) WHERE due_at_ms IS NOT NULL;
 CREATE INDEX deliveries_of_order ON deliveries (order_id, endpoint, delivery_id);
 CREATE INDEX deliveries_by_age ON deliveries (created_at_ms, delivery_id);
+CREATE INDEX deliveries_by_state ON deliveries (endpoint, state, created_at_ms, delivery_id);
 
 PRAGMA user_version = 3;
 COMMIT;

@@ -7,6 +7,7 @@ import { makeCharts } from "./admin_charts.js";
 import { drawOrder, drawStats } from "./admin_draw.js";
 import { ADMIN_TEXTS } from "./admin_texts.js";
 import { lastDays } from "./admin_view.js";
+import { drawEndpoints, drawTold } from "./admin_webhooks.js";
 import { ask, errorText, markReady, startPage, toast } from "./shell.js";
 
 const REFRESH_MS = 5_000;
@@ -74,9 +75,14 @@ function showStatus(status, time) {
   setText(byId("connection"), [say(words(`admin_${status}`)), time].filter(Boolean).join(" · "));
 }
 
-setInterval(() => document.hidden || refresh(), REFRESH_MS);
-document.addEventListener("visibilitychange", () => document.hidden || refresh());
-for (const event of ["online", "offline"]) window.addEventListener(event, () => refresh());
+function refreshAll() {
+  refresh();
+  refreshWebhooks();
+}
+
+setInterval(() => document.hidden || refreshAll(), REFRESH_MS);
+document.addEventListener("visibilitychange", () => document.hidden || refreshAll());
+for (const event of ["online", "offline"]) window.addEventListener(event, () => refreshAll());
 
 // One order
 
@@ -97,12 +103,19 @@ async function change(call, done) {
   } catch (error) {
     showText(byId("search-error"), errorText(say, error));
     if (done) toast(errorText(say, error));
-    else byId("found").hidden = true;
+    else hideOrder();
   }
 }
 
+function hideOrder() {
+  shownOrder = "";
+  byId("found").hidden = byId("told").hidden = true;
+}
+
 function show(order) {
+  if (order.order_id !== shownOrder) byId("told").hidden = true;
   shownOrder = order.order_id;
+  refreshWebhooks();
   drawOrder(order, { say, date, act, onRetry: (key) => retry(order.order_id, key) });
 }
 
@@ -117,6 +130,39 @@ async function retry(orderId, key) {
   refresh();
 }
 
+// What the merchant's endpoints were told
+
+async function refreshWebhooks() {
+  const orderId = shownOrder;
+  try {
+    const [endpoints, told] = await Promise.all([api.endpoints(), orderId ? api.told(orderId) : []]);
+    drawEndpoints(endpoints, { say, date, onResend: resend, onResendParked: resendParked, onOrder: find });
+    if (orderId && orderId === shownOrder) drawTold(told, { say, date, onResend: resend });
+    showText(byId("webhooks-error"), "");
+  } catch (error) {
+    showText(byId("webhooks-error"), errorText(say, error));
+  }
+}
+
+async function resend(deliveryId) {
+  await sendAgain(() => api.resend(deliveryId));
+}
+
+async function resendParked(endpoint, count) {
+  const question = words("admin_resend_parked_ask", { endpoint, count });
+  if (await ask(say, words("admin_resend_parked"), question)) await sendAgain(() => api.resendParked(endpoint));
+}
+
+async function sendAgain(call) {
+  try {
+    await call();
+    toast(say(words("admin_resent")));
+  } catch (error) {
+    toast(errorText(say, error));
+  }
+  await refreshWebhooks();
+}
+
 byId("search-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const number = byId("number").value.trim();
@@ -129,4 +175,4 @@ byId("log-out").addEventListener("click", async () => {
 });
 
 chooseDays(days);
-refresh();
+refreshAll();

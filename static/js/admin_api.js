@@ -38,6 +38,10 @@ export function makeAdminApi({ fetch, language, onLoggedOut }) {
     retry: (orderId, effect) => order(orderId, "retry", { effect }),
     close: (orderId) => order(orderId, "close", {}),
     refund: (orderId) => order(orderId, "refund", {}),
+    endpoints: async () => (await json("GET", "/api/admin/webhooks")).endpoints,
+    told: async (orderId) => (await json("GET", `/api/admin/orders/${encodeURIComponent(orderId)}/webhooks`)).deliveries,
+    resend: (deliveryId) => json("POST", "/api/admin/webhooks/resend", { delivery_id: deliveryId }),
+    resendParked: async (endpoint) => (await json("POST", "/api/admin/webhooks/resend-parked", { endpoint })).count,
   };
 }
 

@@ -25,14 +25,14 @@ export function drawStats(stats, { say, onRetry, onOrder }) {
 const drawn = new WeakMap();
 
 /** Put these nodes in place unless they would look the same: focus, selection and reading place stay. */
-function replace(parent, nodes) {
+export function replace(parent, nodes) {
   const now = nodes.map((node) => new XMLSerializer().serializeToString(node)).join("");
   if (drawn.get(parent) === now) return;
   drawn.set(parent, now);
   parent.replaceChildren(...nodes);
 }
 
-const orNone = (nodes, text) => (nodes.length ? nodes : [element("li", { class: "df-soft" }, text)]);
+export const orNone = (nodes, text) => (nodes.length ? nodes : [element("li", { class: "df-soft" }, text)]);
 
 function tileNode({ name, value, detail, mood }, said) {
   return element(
@@ -75,15 +75,17 @@ function parkedNode(parked, { say, onRetry, onOrder }) {
   );
 }
 
-function retryButton(effect, say, onClick) {
-  const label = say(words("admin_retry_label", { effect }));
-  const button = element("button", { class: "weui-btn weui-btn_mini weui-btn_default", type: "button", "aria-label": label }, say(words("admin_retry")));
-  button.addEventListener("click", async () => {
-    button.disabled = true;
+const retryButton = (effect, say, onClick) => button(say(words("admin_retry")), say(words("admin_retry_label", { effect })), onClick);
+
+/** A button that takes one click at a time; `label` tells a screen reader which of many it is. */
+export function button(text, label, onClick) {
+  const node = element("button", { class: "weui-btn weui-btn_mini weui-btn_default", type: "button", "aria-label": label }, text);
+  node.addEventListener("click", async () => {
+    node.disabled = true;
     await onClick();
-    button.disabled = false;
+    node.disabled = false;
   });
-  return button;
+  return node;
 }
 
 function drawTable(stats, said) {
@@ -117,12 +119,12 @@ export function drawOrder(order, { say, date, act, onRetry }) {
 }
 
 function actions(card, { say, act }) {
-  const button = (verb, key) => {
+  const deed = (verb, key) => {
     const node = element("button", { class: "weui-btn weui-btn_mini weui-btn_warn", type: "button", "data-verb": verb }, say(words(key)));
     node.addEventListener("click", () => act(verb, card));
     return node;
   };
-  return element("p", { class: "df-actions" }, card.canClose ? button("close", "admin_close") : null, card.refundable ? button("refund", "admin_refund") : null);
+  return element("p", { class: "df-actions" }, card.canClose ? deed("close", "admin_close") : null, card.refundable ? deed("refund", "admin_refund") : null);
 }
 
 function paymentNode({ who, amount, state, lines }, said) {

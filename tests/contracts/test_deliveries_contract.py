@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from server.domain.delivery import DeliveryState, delivered, failed, leased
 from server.ports import Deliveries
@@ -85,3 +86,26 @@ async def test_what_is_old_is_forgotten_some_at_a_time(deliveries: Deliveries) -
     assert [await deliveries.forget(before_ms=200, limit=2) for _ in range(3)] == [2, 1, 0]
 
     assert await deliveries.latest(state=None, limit=9) == [a_delivery(4, due_at_ms=200)]
+
+
+async def test_an_operator_sees_the_newest_of_an_order_and_of_an_endpoint_by_state(deliveries: Deliveries) -> None:
+    first, second, third = (a_delivery(n, due_at_ms=100 + n) for n in (1, 2, 3))
+    elsewhere = a_delivery(2, endpoint="books.example.com", due_at_ms=900)
+    await deliveries.add([first, second, third, elsewhere, a_delivery(order=2, due_at_ms=500)])
+    parked = [replace(each, rev=2, state=DeliveryState.PARKED, due_at_ms=None) for each in (first, second)]
+    for each in parked:
+        await deliveries.replace(each, was_rev=1)
+
+    assert await deliveries.of_order(order_id(1), limit=3) == [elsewhere, third, parked[1]]
+    assert await deliveries.of_endpoint("shop.example.com", DeliveryState.PARKED, limit=9) == parked[::-1]
+    assert await deliveries.of_endpoint("shop.example.com", DeliveryState.PARKED, limit=1) == parked[1:]
+    assert await deliveries.of_endpoint("books.example.com", DeliveryState.PARKED, limit=9) == []
+
+
+async def test_deliveries_are_counted_up_to_a_limit(deliveries: Deliveries) -> None:
+    await deliveries.add([a_delivery(n) for n in (1, 2, 3)])
+    await deliveries.add([a_delivery(1, endpoint="books.example.com")])
+
+    assert await deliveries.count("shop.example.com", DeliveryState.WAITING, limit=9) == 3
+    assert await deliveries.count("shop.example.com", DeliveryState.WAITING, limit=2) == 2
+    assert await deliveries.count("shop.example.com", DeliveryState.PARKED, limit=9) == 0

@@ -114,6 +114,7 @@ async def test_what_was_not_taken_before_a_restart_is_told_after_it(
         await receiver.until(lambda: len(receiver.events) == 3)
         assert receiver.events[2] == receiver.events[0]
         assert "no delivery" in await command("webhooks", "resend", "nothing")
+        assert "0 deliveries" in await command("webhooks", "resend-parked", receiver.name)
 
 
 async def command(*arguments: str) -> str:
