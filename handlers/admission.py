@@ -1,7 +1,6 @@
 """How many pages may watch at once: from one person, from one address, on this process."""
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Final
 
 from handlers.problems import ApiError
@@ -33,16 +32,19 @@ class Admission:
         if self._people[openid] >= self._per_person or self._addresses[address] >= self._per_address:
             raise ApiError(429, "too_many_watchers", retry_after_s=RETRY_AFTER_S)
 
-    def let_in(self, openid: str, address: str) -> Callable[[], None]:
+    def let_in(self, openid: str, address: str) -> None:
         """
-        Count one more watcher; the caller calls what is returned, once, when it is gone.
+        Count one more watcher.
 
         Raises:
             ApiError: As `check`.
         """
         self.check(openid, address)
         self._count(openid, address, 1)
-        return lambda: self._count(openid, address, -1)
+
+    def let_go(self, openid: str, address: str) -> None:
+        """Count one less; once for each that was let in."""
+        self._count(openid, address, -1)
 
     def _count(self, openid: str, address: str, change: int) -> None:
         self._all += change

@@ -52,7 +52,6 @@ from handlers.web import InFlight, Readiness, Web
 from server.bootstrap import NOTIFY_PATH, REFUND_NOTIFY_PATH, V3_NOTIFY_PATH, Services
 
 MAX_BODY_BYTES = 64 * 1024
-MAX_SOCKET_MESSAGE_BYTES = 4096
 
 
 def _no_access_log(handler: RequestHandler) -> None:
@@ -171,6 +170,5 @@ def make_app(web: Web) -> Application:
         default_handler_args=given,
         template_path=str(PAGES),
         compress_response=True,
-        websocket_max_message_size=MAX_SOCKET_MESSAGE_BYTES,
         log_function=_no_access_log,
     )

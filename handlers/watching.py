@@ -1,8 +1,6 @@
 """What every way of watching shares: who may, how many may, and for how long."""
 
 import random
-import time
-from collections.abc import Callable
 from typing import Final
 
 from tornado.httputil import HTTPServerRequest
@@ -27,7 +25,7 @@ class Desk:
     """Where watchers sign in."""
 
     def __init__(self, services: Services, sessions: Sessions) -> None:
-        self._services = services
+        self.services = services
         self._sessions = sessions
         self._admission = Admission(services.settings)
 
@@ -51,26 +49,38 @@ class Desk:
         Raises:
             ApiError: Too many watchers.
         """
-        leave = self._admission.let_in(ticket.person.openid, address)
-        hub = self._services.hub
+        self._admission.let_in(ticket.person.openid, address)
+        hub = self.services.hub
         watcher = hub.watch(ticket.order_id, ticket.person.openid, transport, end=self._end(ticket))
-        return Seat(self._services, watcher, leave)
+        return Seat(self, watcher, address)
+
+    def sign_out(self, openid: str, address: str) -> None:
+        """One watcher less; once for each `sign_in`."""
+        self._admission.let_go(openid, address)
+
+    def now_s(self) -> float:
+        """Return the seconds of the clock that watchers live by."""
+        return self.services.hub.now_s()
 
     def _end(self, ticket: WatchTicket) -> End:
-        left_s = ticket.until_s - self._services.clock.now_ms() / 1000
+        left_s = ticket.until_s - self.services.clock.now_ms() / 1000
         age_s = random.uniform(*MAX_AGE_S)
         if left_s < age_s:
-            return End(time.monotonic() + left_s, NOT_ALLOWED, "log in again")
-        return End(time.monotonic() + age_s, CLOSE_RESTARTING, '{"delay_ms":0}')
+            return End(self.now_s() + left_s, NOT_ALLOWED, "log in again")
+        return End(self.now_s() + age_s, CLOSE_RESTARTING, '{"delay_ms":0}')
 
 
 class Seat:
     """One watcher's place."""
 
-    def __init__(self, services: Services, watcher: Watcher, leave: Callable[[], None]) -> None:
-        self._services = services
-        self._leave: Callable[[], None] | None = leave
-        self._presence_of = ""  # the order its initiator was seen on
+    __slots__ = ("_address", "_desk", "_is_initiators", "_is_taken", "watcher")
+
+    def __init__(self, desk: Desk, watcher: Watcher, address: str) -> None:
+        self._desk = desk
+        self._address = address
+        self._is_taken = True
+        self._is_initiators = False
+        """Was the initiator's presence made known?"""
         self.watcher = watcher
 
     async def begin(self) -> None:
@@ -81,31 +91,34 @@ class Seat:
         Raises:
             OrderNotFound, StoreError: There is nothing to show.
         """
-        order = await self._services.store.get(self.watcher.order_id)
-        self._services.hub.offer_to(self.watcher, order)
+        services = self._desk.services
+        order = await services.store.get(self.watcher.order_id)
+        services.hub.offer_to(self.watcher, order)
         await self.notice(order)
-        self.watcher.beat(self._services.hub.beat_frame(self.watcher), time.monotonic())
+        self.watcher.beat(services.hub.beat_frame(self.watcher), self._desk.now_s())
         if self.watcher.openid == order.initiator.openid:
-            self._services.visits.attend(self.watcher)
+            services.visits.attend(self.watcher)
         await self.ask_sooner(order)
 
     async def ask_sooner(self, order: Order) -> None:
         """The watched order may be paid although nobody told us: see to it that WeChat is asked. Never raises."""
-        services = self._services
+        services = self._desk.services
         await ask_sooner(order, self.watcher.openid, store=services.store, bus=services.bus, clock=services.clock)
 
     async def notice(self, order: Order) -> None:
         """Let all processes know if it is the initiator who looks, where that spares him a message."""
-        if order.tells_initiator and not self._presence_of and self.watcher.openid == order.initiator.openid:
-            self._presence_of = order.order_id
-            await self._services.presence.arrive(order.order_id)
+        if order.tells_initiator and not self._is_initiators and self.watcher.openid == order.initiator.openid:
+            self._is_initiators = True
+            await self._desk.services.presence.arrive(order.order_id)
 
     def give_up(self) -> None:
         """The page is gone. Safe to repeat."""
-        if self._presence_of and self._leave is not None:
-            self._services.presence.leave(self._presence_of)
-        self._services.visits.leave(self.watcher)
-        self._services.hub.forget(self.watcher)
-        if self._leave is not None:
-            self._leave()
-            self._leave = None
+        if not self._is_taken:
+            return
+        self._is_taken = False
+        watcher, services = self.watcher, self._desk.services
+        if self._is_initiators:
+            services.presence.leave(watcher.order_id)
+        services.visits.leave(watcher)
+        services.hub.forget(watcher)
+        self._desk.sign_out(watcher.openid, self._address)

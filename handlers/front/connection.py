@@ -15,10 +15,11 @@ from typing import Any, Final, cast
 
 import structlog
 from tornado.httputil import HTTPInputError
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import StreamClosedError
 
+from handlers.channel import Talker
+from handlers.front.channel import FrontChannel
 from handlers.front.exchange import CONTINUE, Exchange
-from handlers.front.handed_stream import take_over
 from handlers.front.outgoing import Outgoing
 from handlers.front.owner import Owner, Peer
 from handlers.front.reader import End, Event, Head, Reader, Refusal
@@ -106,9 +107,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_ending = True
+        self._let_go()
+        self._lose_exchange()
+
+    def _let_go(self) -> None:
         self._owner.forget(self)
         self._outgoing.close()
-        self._lose_exchange()
+        self._reader.close()
 
     # What an exchange calls.
 
@@ -118,7 +123,7 @@ class Connection(asyncio.BufferedProtocol):
     def answered(self) -> None:
         """The application has said all it will."""
         exchange = self._exchange
-        if exchange is None or exchange.is_upgrading or self.is_ending:
+        if exchange is None or self.is_ending:
             return
         if exchange.is_read and not exchange.closes_after:
             self._exchange = None
@@ -129,14 +134,16 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._end_lingering()
 
-    def hand_over(self) -> IOStream:
-        """Let go of the socket. Nothing is left to be written to it: a request begins after the last answer left."""
+    def leave_http(self, head: bytes, talker: Talker) -> None:
+        """Let go of the transport. Nothing waits to be written to it: a request begins after the last answer left."""
         if self.is_ending or self._outgoing.is_clogged:
             raise StreamClosedError
-        stream = take_over(self.file_number, self._unread)
-        self._exchange, self._unread = None, b""
-        self.cut()
-        return stream
+        self._exchange, unread, self._unread = None, self._unread, b""
+        self.is_ending = True
+        self._let_go()
+        channel = FrontChannel(self._owner, self._transport, talker)
+        self._owner.keep_channel(channel)
+        channel.begin(head, unread)
 
     def cut(self) -> None:
         """End at once."""

@@ -14,8 +14,8 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
-from tornado.iostream import IOStream
 
+from handlers.channel import Talker
 from handlers.front.reader import Head
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ class Exchange(HTTPConnection):
         "is_admitted",
         "is_answered",
         "is_read",
-        "is_upgrading",
     )
 
     def __init__(self, connection: "Connection", head: Head, *, max_body_bytes: int, closes_after: bool) -> None:
@@ -64,7 +63,6 @@ class Exchange(HTTPConnection):
         self.is_read = False
         """Has the whole request come in?"""
         self.is_answered = False
-        self.is_upgrading = False
         self.delegate: HTTPMessageDelegate
 
     @property
@@ -152,12 +150,18 @@ class Exchange(HTTPConnection):
         self._close_callback = None
         self._connection.answered()
 
-    def detach(self) -> IOStream:
-        """Take the connection out of HTTP, with whatever came behind this request, after an answer of 101."""
-        stream = self._connection.hand_over()
-        # The socket's handler keeps this exchange as long as it lives, thousands of them at once.
-        del self._connection, self._head, self.delegate
-        return stream
+    # What a hot route calls, beside `answer`.
+
+    def leave_http(self, head: bytes, talker: Talker) -> None:
+        """
+        Answer with these bytes and leave the connection to whoever speaks on it, with what came behind this request if
+        it asked to upgrade: behind any other one only HTTP can come.
+
+        Raises:
+            StreamClosedError: The client is gone.
+        """
+        self._connection.leave_http(head, talker)
+        del self._connection, self.delegate  # each holds the other
 
     def close(self) -> None:
         """End the connection at once, whatever was still to be sent."""
@@ -174,7 +178,6 @@ class Exchange(HTTPConnection):
     def _frame(self, code: int, headers: HTTPHeaders) -> None:
         """Decide how the client will know where the answer ends, and say so. RFC 9112, 6.3."""
         method, _, version = self._head.start_line
-        self.is_upgrading = code == HTTPStatus.SWITCHING_PROTOCOLS
         has_body = method != "HEAD" and code >= 200 and code not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
         if not has_body:
             self._body_bytes_due = 0
@@ -185,8 +188,6 @@ class Exchange(HTTPConnection):
             headers["Transfer-Encoding"] = "chunked"
         else:
             self.closes_after = True
-        if self.is_upgrading:
-            return
         if headers.get("Connection", "").lower() == "close" or not self.is_read:
             self.closes_after = True
         if self.closes_after:

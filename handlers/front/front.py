@@ -4,13 +4,14 @@ import asyncio
 import errno
 import resource
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import structlog
 from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
 from tornado.ioloop import PeriodicCallback
 
+from handlers.front.channel import FrontChannel
 from handlers.front.connection import Connection
 from handlers.front.exchange import Exchange
 from handlers.front.owner import Limits
@@ -39,6 +40,7 @@ class Front:
         self.now_s = now_s or self._loop.time
         self._delegate = delegate
         self._connected: set[Connection] = set()
+        self._channels: set[FrontChannel] = set()  # who left HTTP
         self._arriving: set[asyncio.Task[None]] = set()
         self._sockets: list[socket.socket] = []
         self._gone = asyncio.Event()
@@ -90,8 +92,8 @@ class Front:
     def sweep(self) -> None:
         """Cut everybody whose time is over."""
         now_s = self.now_s()
-        for connection in [each for each in self._connected if each.deadline_s <= now_s]:
-            connection.time_out()
+        for late in [each for each in self._everybody() if each.deadline_s <= now_s]:
+            late.time_out()
 
     def take_no_more(self) -> None:
         self.is_taking_no_more = True
@@ -106,11 +108,15 @@ class Front:
         self._sweeping.stop()
         if self._arriving:
             await asyncio.wait(self._arriving)
-        for connection in tuple(self._connected):
-            connection.cut()
-        while self._connected:
+        for each in tuple(self._everybody()):
+            each.cut()
+        while self._connected or self._channels:
             self._gone.clear()
             await self._gone.wait()
+
+    def _everybody(self) -> Iterator[Connection | FrontChannel]:
+        yield from self._connected
+        yield from self._channels
 
     # What a connection calls.
 
@@ -128,4 +134,11 @@ class Front:
     def forget(self, connection: Connection) -> None:
         self._connected.discard(connection)
         self._delegate.on_close(connection.peer)
+        self._gone.set()
+
+    def keep_channel(self, channel: FrontChannel) -> None:
+        self._channels.add(channel)
+
+    def forget_channel(self, channel: FrontChannel) -> None:
+        self._channels.discard(channel)
         self._gone.set()

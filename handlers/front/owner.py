@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from tornado.httputil import HTTPMessageDelegate
 
 if TYPE_CHECKING:
+    from handlers.front.channel import FrontChannel
     from handlers.front.connection import Connection
     from handlers.front.exchange import Exchange
 
@@ -43,3 +44,7 @@ class Owner(Protocol):
     def welcome(self, connection: "Connection") -> bool: ...
 
     def forget(self, connection: "Connection") -> None: ...
+
+    def keep_channel(self, channel: "FrontChannel") -> None: ...
+
+    def forget_channel(self, channel: "FrontChannel") -> None: ...

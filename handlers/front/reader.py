@@ -90,6 +90,11 @@ class Reader:
             self.is_amid = self.is_in_head = False
         return used
 
+    def close(self) -> None:
+        """Read no more, and let go of llhttp: each holds the other."""
+        self._is_refused = True
+        del self._parser
+
     def _read(self, data: bytes) -> int:
         if self._unparsed_body_bytes:
             return self._take_unparsed_body(data)

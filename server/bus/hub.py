@@ -194,7 +194,8 @@ class Hub:
         self._clock = clock
         self._metrics = metrics or Metrics()
         self._later = later
-        self._monotonic_s = monotonic_s
+        self.now_s = monotonic_s
+        """The clock watchers live by, in monotonic seconds."""
         self._watchers: dict[str, set[Watcher]] = {}
         self._beats: list[set[Watcher]] = [set() for _ in range(BEAT_S)]
         self._bucket_of: dict[Watcher, set[Watcher]] = {}
@@ -226,7 +227,7 @@ class Hub:
 
     def watch(self, order_id: str, openid: str, transport: Transport, *, end: End | None = None) -> Watcher:
         """Begin to watch. Read the order after this and `offer_to` it, so that no state can fall between."""
-        now_s = self._monotonic_s()
+        now_s = self.now_s()
         watcher = Watcher(order_id=order_id, openid=openid, transport=transport, end=end, now_s=now_s)
         if order_id not in self._watchers:
             self._watchers[order_id] = set()
@@ -284,7 +285,7 @@ class Hub:
 
     def tick(self) -> None:
         """Once a second: beat one bucket, close who stalled or fell silent."""
-        now_s = self._monotonic_s()
+        now_s = self.now_s()
         self._second += 1
         for watcher in tuple(self._beats[self._second % BEAT_S]):
             if watcher.is_silent(now_s):
@@ -302,7 +303,7 @@ class Hub:
             self._end(watcher, CLOSE_RESTARTING, f'{{"delay_ms":{delay_ms()}}}')
 
     def _offer(self, order: Order, watchers: Iterable[Watcher], frames: Frames) -> None:
-        now_s = self._monotonic_s()
+        now_s = self.now_s()
         payers = payers_of(order)
         for watcher in watchers:
             if order.rev <= watcher.rev:

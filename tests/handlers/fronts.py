@@ -6,16 +6,27 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    HTTPServerConnectionDelegate,
+    RequestStartLine,
+    ResponseStartLine,
+)
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
-from tornado.websocket import WebSocketHandler
 
+from handlers.channel import Channel
+from handlers.front.exchange import Exchange
 from handlers.front.front import Front
 from handlers.front.owner import Limits
 from handlers.listener import Listener
 from handlers.port import Port
+from handlers.stream_channel import StreamChannel
 
 FRONTS: Final = ("tornado", "fast")
+SWITCHING: Final = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
 PATIENCE_S: Final = 10
 MAX_BODY_BYTES: Final = 1000
 LIMITS: Final = Limits(
@@ -73,14 +84,81 @@ class EndlessHandler(_Seeing):
         self.seen.gone.set()
 
 
-class EchoSocket(WebSocketHandler):
-    """Says what it hears."""
+class Echo:
+    """Says on a channel what it hears, until it is told to stop. Fills channel.Talker."""
 
-    def check_origin(self, origin: str) -> bool:
-        return True
+    def __init__(self, seen: Seen) -> None:
+        self.seen = seen
+        self.channel: Channel
 
-    async def on_message(self, message: str | bytes) -> None:
-        await self.write_message(message)
+    def begin(self, channel: Channel) -> None:
+        self.channel = channel
+
+    def received(self, data: bytes) -> None:
+        self.channel.write(data)
+        if data.endswith(b"leave"):
+            self.channel.expect_end()
+        if data.endswith(b"end"):
+            self.channel.end()
+
+    def written(self) -> None:
+        self.seen.requests.append(("", "written", b""))
+
+    def lost(self) -> None:
+        self.seen.gone.set()
+
+
+class LeavingHandler(_Seeing):
+    """Leaves HTTP on Tornado's own server."""
+
+    def get(self) -> None:
+        StreamChannel(self.detach(), SWITCHING, Echo(self.seen))
+
+
+class LeavingRoute(HTTPMessageDelegate):
+    """Leaves HTTP on the fast front."""
+
+    def __init__(self, exchange: Exchange, seen: Seen) -> None:
+        self._exchange = exchange
+        self._seen = seen
+
+    def finish(self) -> None:
+        self._exchange.leave_http(SWITCHING, Echo(self._seen))
+
+
+class HotRoutes(HTTPServerConnectionDelegate):
+    """Stands before the application, for what leaves HTTP."""
+
+    def __init__(self, application: Application, seen: Seen) -> None:
+        self._application = application
+        self._seen = seen
+
+    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        assert isinstance(request_conn, Exchange)
+        return _Fork(self._application.start_request(server_conn, request_conn), LeavingRoute(request_conn, self._seen))
+
+    def on_close(self, server_conn: object) -> None:
+        self._application.on_close(server_conn)
+
+
+class _Fork(HTTPMessageDelegate):
+    def __init__(self, application: HTTPMessageDelegate, leaving: LeavingRoute) -> None:
+        self._way = application
+        self._leaving = leaving
+
+    def headers_received(self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders) -> Any:
+        if isinstance(start_line, RequestStartLine) and start_line.path == "/leave":
+            self._way = self._leaving
+        return self._way.headers_received(start_line, headers)
+
+    def data_received(self, chunk: bytes) -> Any:
+        return self._way.data_received(chunk)
+
+    def finish(self) -> None:
+        self._way.finish()
+
+    def on_connection_close(self) -> None:
+        self._way.on_connection_close()
 
 
 @dataclass
@@ -115,13 +193,13 @@ async def served(name: str, *, now_s: Callable[[], float] | None = None) -> Asyn
         [
             ("/slow", SlowHandler, given),
             ("/endless", EndlessHandler, given),
-            ("/socket", EchoSocket),
+            ("/leave", LeavingHandler, given),
             (".*", EchoHandler, given),
         ],
         log_function=lambda handler: None,
     )
     front: Port = (
-        Front(app, LIMITS, now_s=now_s)
+        Front(HotRoutes(app, seen), LIMITS, now_s=now_s)
         if name == "fast"
         else Listener(app, max_body_size=MAX_BODY_BYTES, max_header_size=LIMITS.max_head_bytes)
     )

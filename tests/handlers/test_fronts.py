@@ -7,10 +7,23 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.handlers.fronts import FRONTS, LIMITS, MAX_BODY_BYTES, PATIENCE_S, Served, read_all, served, turns, until
+from handlers.channel import GOODBYE_S
+from tests.handlers.fronts import (
+    FRONTS,
+    LIMITS,
+    MAX_BODY_BYTES,
+    PATIENCE_S,
+    SWITCHING,
+    Served,
+    read_all,
+    served,
+    turns,
+    until,
+)
 
 CLOSE = b"Host: a\r\nConnection: close\r\n\r\n"
 KEEP = b"Host: a\r\n\r\n"
+LEAVE = b"GET /leave HTTP/1.1\r\nUpgrade: echo\r\nConnection: Upgrade\r\n" + KEEP
 
 
 pytestmark = pytest.mark.either_loop
@@ -83,17 +96,46 @@ async def test_an_unknown_method_reaches_the_application(server: Served) -> None
     assert answer.endswith(b"GET /x 0")
 
 
-async def test_a_socket_takes_over_with_what_came_behind_its_handshake(server: Served) -> None:
-    key = b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-    head = b"GET /socket HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + key + KEEP
-    first, second = (b"\x81\x82\x00\x00\x00\x00" + word for word in (b"hi", b"ho"))
-    async with server.connection() as (reader, writer):
-        writer.write(head + first)
-        assert b" 101 " in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
-        assert await asyncio.wait_for(reader.readexactly(4), PATIENCE_S) == b"\x81\x02hi"
-        writer.write(second)
-        assert await asyncio.wait_for(reader.readexactly(4), PATIENCE_S) == b"\x81\x02ho"
-        await until(lambda: server.front.connections == 0)
+class TestLeavingHttp:
+    async def test_what_came_behind_the_request_is_the_first_thing_heard(self, server: Served) -> None:
+        async with server.connection() as (reader, writer):
+            writer.write(LEAVE + b"first ")
+            assert await said(reader, b"first ") == SWITCHING + b"first "
+            writer.write(b"second")
+            assert await said(reader, b"second") == b"second"
+            await until(lambda: server.front.connections == 0)
+        await asyncio.wait_for(server.seen.gone.wait(), PATIENCE_S)
+
+    async def test_the_last_words_reach_a_client_that_is_still_talking(self, server: Served) -> None:
+        async with server.connection() as (reader, writer):
+            writer.write(LEAVE)
+            await said(reader, SWITCHING)
+            writer.write(b"x" * 300_000 + b"end")
+            assert (await read_all(reader)).endswith(b"end")
+        await asyncio.wait_for(server.seen.gone.wait(), PATIENCE_S)
+
+    async def test_who_does_not_read_is_not_read_and_hears_everything_when_he_reads_again(self, server: Served) -> None:
+        async with server.connection() as (reader, writer):
+            writer.write(LEAVE)
+            await said(reader, SWITCHING)
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            writer.write(b"x" * 40_000_000)
+            left = -1
+            while left != writer.transport.get_write_buffer_size():  # until it stands still
+                left = writer.transport.get_write_buffer_size()
+                await turns(100)
+            assert left > 20_000_000
+            writer.transport.resume_reading()  # type: ignore[attr-defined]
+            await asyncio.wait_for(reader.readexactly(40_000_000), PATIENCE_S)
+            await until(lambda: ("", "written", b"") in server.seen.requests)
+
+    async def test_a_port_that_closes_ends_it(self, server: Served) -> None:
+        async with server.connection() as (reader, writer):
+            writer.write(LEAVE)
+            await said(reader, SWITCHING)
+            server.front.take_no_more()
+            writer.write(b"still here")
+            assert await said(reader, b"still here") == b"still here"
 
 
 async def test_the_application_hears_when_the_client_goes_before_its_answer(server: Served) -> None:
@@ -212,6 +254,27 @@ class TestTimeOnTheFastFront:
             server.front.sweep()  # type: ignore[attr-defined]
             assert await read_all(reader) == b""
 
+    async def test_who_left_http_stays_as_long_as_he_likes_but_not_when_he_is_sent_away(
+        self, late_s: list[float], server: Served
+    ) -> None:
+        async with server.connection() as (reader, writer):
+            writer.write(LEAVE)
+            await said(reader, SWITCHING)
+            late_s[0] = 100_000
+            server.front.sweep()  # type: ignore[attr-defined]
+            writer.write(b"leave")
+            await said(reader, b"leave")
+            late_s[0] += GOODBYE_S - 1
+            server.front.sweep()  # type: ignore[attr-defined]
+            writer.write(b"still here")
+            await said(reader, b"still here")
+
+            late_s[0] += 2
+            server.front.sweep()  # type: ignore[attr-defined]
+
+            assert await read_all(reader) == b""
+            await asyncio.wait_for(server.seen.gone.wait(), PATIENCE_S)
+
     async def test_an_answer_may_take_its_time(self, late_s: list[float], server: Served) -> None:
         async with server.connection() as (reader, writer):
             writer.write(b"GET /slow HTTP/1.1\r\n" + CLOSE)
@@ -220,6 +283,11 @@ class TestTimeOnTheFastFront:
             server.front.sweep()  # type: ignore[attr-defined]
             server.seen.may_answer.set()
             assert (await read_all(reader)).endswith(b"at last")
+
+
+async def said(reader: asyncio.StreamReader, end: bytes) -> bytes:
+    """Return what comes up to this."""
+    return await asyncio.wait_for(reader.readuntil(end), PATIENCE_S)
 
 
 def _knock(port: int) -> socket.socket:
