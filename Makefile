@@ -2,11 +2,12 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
+BENCH_VENV := .venv-bench
 PY := $(VENV)/bin/python
 PIP_FLAGS := --disable-pip-version-check --quiet --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run sandbox demo test check bench-processes faults pictures readme-pictures fuzz-api format lock clean browser strace
+.PHONY: help run sandbox demo test check bench bench-quick bench-processes faults pictures readme-pictures fuzz-api format lock clean browser strace
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -35,6 +36,12 @@ format: $(VENV)/.dev ## rewrite the code in the house format
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
+bench: $(VENV)/.dev $(BENCH_VENV)/.bench ## hold daifu to its performance budget, beside its peers: an hour
+	$(PY) -m benchmarks.budget --json var/budget.json
+
+bench-quick: $(VENV)/.dev $(BENCH_VENV)/.bench ## the same against the toys only, less of everything: under 3 minutes
+	$(PY) -m benchmarks.budget --quick --json var/budget-quick.json
+
 bench-processes: $(VENV)/.dev ## measure two processes: the push, a dead Redis, a rolling restart
 	$(PY) -m benchmarks.two_processes
 	$(PY) -m benchmarks.two_processes --kill-redis
@@ -59,6 +66,7 @@ lock: $(VENV)/.run ## renew the lock files from pyproject.toml
 	$(PY) -m pip install --quiet uv
 	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
 	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --group dev -o requirements-dev.lock
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --only-group bench -o requirements-bench.lock
 
 browser: ## install Chromium where there is none (Debian, Ubuntu)
 	@tests/install_browser
@@ -67,7 +75,7 @@ strace: ## install strace where there is none (Debian, Ubuntu)
 	@tests/install_strace
 
 clean: ## remove the environment and everything the server stored here
-	rm -rf $(VENV) var
+	rm -rf $(VENV) $(BENCH_VENV) benchmarks/peers/node/node_modules var
 
 $(VENV)/bin/python:
 	@echo "daifu: making a Python environment in $(VENV)"
@@ -82,3 +90,12 @@ $(VENV)/.dev: requirements-dev.lock | $(VENV)/bin/python
 	@echo "daifu: installing development dependencies"
 	@$(PY) -m pip install $(PIP_FLAGS) -r requirements-dev.lock
 	@touch $@ $(VENV)/.run
+
+# What daifu is measured against, the Python peers and the one in Node.
+$(BENCH_VENV)/.bench: requirements-bench.lock benchmarks/peers/node/package-lock.json
+	@echo "daifu: making an environment for its peers in $(BENCH_VENV)"
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip install $(PIP_FLAGS) -r requirements-bench.lock
+	@cd benchmarks/peers/node && npm ci --silent --no-audit --no-fund --omit optional
+	@mkdir -p var
+	@touch $@

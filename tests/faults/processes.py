@@ -41,10 +41,12 @@ def a_free_port() -> int:
 class ServerProcess:
     """`python run.py serve` on a fixed port and folder, so that it can be started again after its death."""
 
-    def __init__(self, *, port: int, data_dir: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, *, port: int, data_dir: Path, environment: dict[str, str] | None = None, program: Path = ROOT / "run.py"
+    ) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self._arguments = ("serve", "--port", str(port), "--data-dir", str(data_dir))
+        self._arguments = (str(program), "serve", "--port", str(port), "--data-dir", str(data_dir))
         self._environment = {**os.environ, **(environment or {})}
         self._process: asyncio.subprocess.Process | None = None
         self._output = data_dir / "output.log"
@@ -59,7 +61,7 @@ class ServerProcess:
         self._output.parent.mkdir(parents=True, exist_ok=True)
         with self._output.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, str(ROOT / "run.py"), *self._arguments),
+                *(sys.executable, *self._arguments),
                 env=self._environment,
                 cwd=ROOT,
                 stdout=output,
