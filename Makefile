@@ -66,7 +66,7 @@ lock: $(VENV)/.run ## renew the lock files from pyproject.toml
 	$(PY) -m pip install --quiet uv
 	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
 	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --group dev -o requirements-dev.lock
-	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --only-group bench -o requirements-bench.lock
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --group pyproject.toml:bench -o requirements-bench.lock
 
 browser: ## install Chromium where there is none (Debian, Ubuntu)
 	@tests/install_browser
@@ -97,5 +97,4 @@ $(BENCH_VENV)/.bench: requirements-bench.lock benchmarks/peers/node/package-lock
 	@$(PYTHON) -m venv $(BENCH_VENV)
 	@$(BENCH_VENV)/bin/python -m pip install $(PIP_FLAGS) -r requirements-bench.lock
 	@cd benchmarks/peers/node && npm ci --silent --no-audit --no-fund --omit optional
-	@mkdir -p var
 	@touch $@

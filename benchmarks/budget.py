@@ -93,6 +93,7 @@ def main(
     console.print(table(outcomes), width=max(MIN_WIDTH, console.width), soft_wrap=True)
     console.print(f"{time.monotonic() - began_s:.0f} s; afterwards: load average {os.getloadavg()[0]:.1f}")
     if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(_report(machine, sizes, outcomes))))
     sys.exit(int(any(outcome.is_missed for outcome in outcomes)))
 
@@ -102,12 +103,20 @@ async def _measure(sizes: Sizes, rows: dict[str, Rows], python: str, settings: d
     with TemporaryDirectory(prefix="daifu-bench-") as folder:
         async with a_shop() as shop:
             bench = Bench(shop, Path(folder), python, sizes, _track)
-            for each in rows.values():
-                async for outcome in each(bench):
+            for name, each in rows.items():
+                async for outcome in _whatever_comes(name, each(bench)):
                     outcomes.append(outcome)
-                    console.print(_line(outcome), highlight=False)
-                gc.collect()
+                    console.print(_line(outcome), highlight=False, soft_wrap=True)
     return outcomes
+
+
+async def _whatever_comes(name: str, rows: AsyncIterator[Outcome]) -> AsyncIterator[Outcome]:
+    """Yield the rows; where one cannot be measured, that is what became of it and of those after it."""
+    try:
+        async for outcome in rows:
+            yield outcome
+    except NOT_MEASURED as error:
+        yield Outcome(Asked(f"further rows of {name}", "", None), None, f"{type(error).__name__}: {error}")
 
 
 def _track(turns: Iterable[int], load: str) -> Iterable[int]:
