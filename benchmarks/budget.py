@@ -101,7 +101,7 @@ def main(
 async def _measure(sizes: Sizes, rows: dict[str, Rows], python: str, settings: dict[str, str]) -> list[Outcome]:
     outcomes = []
     with TemporaryDirectory(prefix="daifu-bench-") as folder:
-        async with a_shop() as shop:
+        async with a_shop(settings) as shop:
             bench = Bench(shop, Path(folder), python, sizes, _track)
             for name, each in rows.items():
                 async for outcome in _whatever_comes(name, each(bench)):

@@ -30,6 +30,7 @@ class Contestant:
         notifies: Genuine ones as whole requests, one for each order.
         get: The request that reads an order.
         watch: What a page of this order says, and what it must hear.
+        token: What a page proves itself with; a toy does not ask.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Contestant:
     notifies: Sequence[bytes]
     get: Callable[[str], bytes]
     watch: Callable[[str], Conversation]
+    token: str = ""
     _next: int = 0
 
     def take_orders(self, count: int) -> range:

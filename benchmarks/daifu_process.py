@@ -102,6 +102,7 @@ class Shop:
             notifies=[self.notify(order) for order in orders],
             get=lambda order: get(ORDER_PATH + order, cookie),
             watch=watch,
+            token=token,
         )
 
     def notify(self, order: Order) -> bytes:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -59,39 +59,57 @@ class Load:
     notifies: dict[str, bytes]
 
     async def notify(self, balancer: Balancer, *, rate: int, told: Callable[[], None]) -> list[Sent]:
-        """Post every notify, `rate` a second, whatever becomes of the earlier ones; return when each has its answer."""
-        begin_s = time.perf_counter()
-        sent = [Sent(self.pages.get(order_id), begin_s + n / rate) for n, order_id in enumerate(self.notifies)]
-
-        async def post(n: int, each: Sent, body: bytes) -> None:
-            try:
-                answer = await balancer.post(NOTIFY_PATH, body, turn=n)
-                each.answered_s = time.perf_counter()
-                each.failure = "" if b"SUCCESS" in answer else answer.decode()
-            except NoAnswerError as error:
-                each.failure = str(error)
-            told()
-
-        async with asyncio.TaskGroup() as posts:
-            for n, (each, body) in enumerate(zip(sent, self.notifies.values(), strict=True)):
-                await asyncio.sleep(max(0.0, each.due_s - time.perf_counter()))
-                posts.create_task(post(n, each, body))
-        return sent
+        """Post every notify; see `post_paced`."""
+        return await post_paced(self.notifies, balancer, rate=rate, pages=self.pages, told=told)
 
     async def until_right(self) -> list[Page]:
         """Wait until every page shows its order as it is stored; return those that never did."""
-        revs = await self._stored_revs()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_S):
-                for order_id, page in self.pages.items():
-                    await _until_shown(page, revs[order_id])
-        return [page for order_id, page in self.pages.items() if page.rev != revs[order_id]]
+        return await until_shown(self.pages, await self._stored_revs())
 
     async def _stored_revs(self) -> dict[str, int]:
         revs: dict[str, int] = {}
         for some in _slices(list(self.pages)):
             revs |= {order.order_id: order.rev for order in await self.store.get_many(some)}
         return revs
+
+
+async def post_paced(
+    notifies: Mapping[str, bytes], balancer: Balancer, *, rate: int, pages: Mapping[str, Page], told: Callable[[], None]
+) -> list[Sent]:
+    """
+    Post every notify, `rate` a second, whatever becomes of the earlier ones; return when each has its answer.
+
+    Args:
+        notifies: Bodies, by order.
+        pages: Those that watch some of these orders.
+        told: Called for each answer.
+    """
+    begin_s = time.perf_counter()
+    sent = [Sent(pages.get(order_id), begin_s + n / rate) for n, order_id in enumerate(notifies)]
+
+    async def post(n: int, each: Sent, body: bytes) -> None:
+        try:
+            answer = await balancer.post(NOTIFY_PATH, body, turn=n)
+            each.answered_s = time.perf_counter()
+            each.failure = "" if b"SUCCESS" in answer else answer.decode()
+        except NoAnswerError as error:
+            each.failure = str(error)
+        told()
+
+    async with asyncio.TaskGroup() as posts:
+        for n, (each, body) in enumerate(zip(sent, notifies.values(), strict=True)):
+            await asyncio.sleep(max(0.0, each.due_s - time.perf_counter()))
+            posts.create_task(post(n, each, body))
+    return sent
+
+
+async def until_shown(pages: Mapping[str, Page], revs: Mapping[str, int]) -> list[Page]:
+    """Wait until every page shows its order at this rev; return those that never did."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            for order_id, page in pages.items():
+                await _until_shown(page, revs[order_id])
+    return [page for order_id, page in pages.items() if page.rev != revs[order_id]]
 
 
 @asynccontextmanager
@@ -118,19 +136,19 @@ async def a_load(
         for some in _slices(orders):
             await asyncio.gather(*(store.insert(order) for order in some))
         opened = {order_id: Page(order_id, token, ports_of(n)) for n, order_id in enumerate(watched)}
-        async with _living(list(opened.values())):
+        async with living(list(opened.values())):
             bodies = {order.order_id: cluster.notify_body(order.payments[0].out_trade_no) for order in orders}
             yield Load(cluster, store, opened, bodies)
 
 
 @asynccontextmanager
-async def _living(pages: Sequence[Page]) -> AsyncIterator[None]:
+async def living(pages: Sequence[Page]) -> AsyncIterator[None]:
     """Open the pages some at a time, and have every one of them watch."""
     async with asyncio.TaskGroup() as group:
         lives = []
-        async with asyncio.timeout(PATIENCE_S):
-            for some in _slices(pages):
-                lives += [group.create_task(page.live()) for page in some]
+        for some in _slices(pages):
+            lives += [group.create_task(page.live()) for page in some]
+            async with asyncio.timeout(PATIENCE_S):
                 for page in some:
                     await page.has_state.wait()
         yield
