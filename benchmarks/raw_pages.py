@@ -17,6 +17,7 @@ PATIENCE_S: Final = 20
 PER_ADDRESS: Final = 10_000  # one address has some 28,000 ports to connect from
 AT_ONCE: Final = 128  # handshakes under way: no server's backlog is that short
 PAID: Final = b'"state":"PAID"'
+SWITCHED: Final = b"HTTP/1.1 101"
 PING: Final = b"\x89\x00"
 PONG: Final = b"\x8a\x80\x00\x00\x00\x00"
 IP_BIND_ADDRESS_NO_PORT: Final = 24  # linux/in.h: choose the port when the other end is known
@@ -131,6 +132,8 @@ class RawPages:
         if not page.turns:
             return False  # of an earlier call, or a beat
         page.came += data
+        if page.came.startswith(b"HTTP/") and not page.came.startswith(SWITCHED[: len(page.came)]):
+            raise WrongPageError(f"not let in: {page.came[:200]!r}")
         if page.turns[0].awaited not in page.came:
             return False
         page.came = b""

@@ -71,11 +71,11 @@ def _keep_quiet(handler: RequestHandler) -> None:
     """The others log no requests either."""
 
 
-async def main() -> None:
-    given = arguments()
+def make_app(toy: Toy) -> Application:
+    """Return the application of this toy."""
     watchers: Watchers = defaultdict(set)
-    parts = {"toy": toy_of("plain_tornado", given), "watchers": watchers}
-    application = Application(
+    parts = {"toy": toy, "watchers": watchers}
+    return Application(
         [
             (HEALTH_PATH, Health, parts),
             (NOTIFY_PATH, Notify, parts),
@@ -84,7 +84,11 @@ async def main() -> None:
         ],
         log_function=_keep_quiet,
     )
-    application.listen(given.port, "127.0.0.1", backlog=1024)
+
+
+async def main() -> None:
+    given = arguments()
+    make_app(toy_of("plain_tornado", given)).listen(given.port, "127.0.0.1", backlog=1024)
     await asyncio.Event().wait()
 
 

@@ -97,7 +97,7 @@ class Toy:
             before = self._orders[paid]
             if fields["result_code"] != "SUCCESS" or int(fields["total_fee"]) != before["amount"]:
                 return None
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):  # xmltodict returns no mapping for a document without fields
             return None
         if before["state"] != "PAID":
             self._replace(_paid(before, fields["transaction_id"]), was_rev=before["rev"])
