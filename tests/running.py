@@ -50,6 +50,7 @@ async def start_daifu(
     merchant: dict[str, str],
     parts: Callable[[Services], Services] = lambda services: services,
     send_buffer_bytes: int = 0,
+    on_port: int = 0,
     **settings: Any,
 ) -> Daifu:
     """
@@ -58,8 +59,9 @@ async def start_daifu(
     Args:
         parts: Returns the services with those replaced that the test brings itself, such as a clock.
         send_buffer_bytes: How much the kernel may hold for one client that does not read; 0 for its own choice.
+        on_port: Where to listen; 0 for any free port.
     """
-    sockets = bind_sockets(0, "127.0.0.1")
+    sockets = bind_sockets(on_port, "127.0.0.1")
     if send_buffer_bytes:
         sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
     port = sockets[0].getsockname()[1]

@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.app import Sandbox
 from tests.handlers.test_scenes import v3_settings
-from tests.people import Person
+from tests.people import PATIENCE_S, Person
 from tests.running import Daifu, start_daifu
 
 ORDERS: Final = 24
@@ -110,3 +110,45 @@ async def test_from_one_key_of_ours_to_another(
 
     assert proved[kind, "1"] + proved[kind, "2"] == ORDERS
     assert proved[kind, "2"] >= ORDERS // 2 - AT_ONCE
+
+
+async def test_a_v2_key_is_changed_by_restarts_and_no_notify_is_lost(
+    wechat: Sandbox, wechat_control: httpx.AsyncClient, merchant: dict[str, Any], tmp_path: Path
+) -> None:
+    """The runbook's steps: the new key first, a restart, the change at WeChat; a day later the old one goes."""
+    old_key = merchant["api_key"]
+    async with running(wechat, merchant, tmp_path, wechat_api_keys=old_key) as before:
+        port = before.port
+        async with Person("小红", before.url) as person:
+            await person.log_in()
+            orders = [(await person.place_order())["order_id"] for _ in range(3)]
+            waiting = [await person.start_payment(order_id) for order_id in orders]
+
+    async def pay(nth: int) -> None:
+        paid = await wechat_control.post("/_sim/pay", json={"out_trade_no": waiting[nth], "outcome": "ok"})
+        assert paid.status_code == 200, paid.text
+
+    await pay(0)  # nobody is there to be told, so WeChat will tell it again
+    await until_sent(wechat_control, 1)
+    async with running(wechat, merchant, tmp_path, wechat_api_keys=f"{NEW_KEY},{old_key}", on_port=port) as during:
+        await pay(1)
+        await until_sent(wechat_control, 2)
+        await wechat_control.post("/_sim/keys", json={"api_key": NEW_KEY})
+        await wechat_control.post("/_sim/clock", json={"advance_s": 15})
+        await until_sent(wechat_control, 3)
+        assert {verdict for _, verdict, _ in counted(during, "notifies")} <= {"settled", "repeat"}
+    async with running(wechat, merchant, tmp_path, wechat_api_keys=NEW_KEY, on_port=port) as after:
+        await pay(2)
+        await until_sent(wechat_control, 4)
+        states = [(await after.services.store.get(order_id)).state for order_id in orders]
+
+    assert states == ["PAID"] * 3
+    answers = [notify["answer"] for notify in (await wechat_control.get("/_sim/calls")).json()["notifies"]]
+    assert answers[1:] == ["SUCCESS"] * 3
+
+
+async def until_sent(wechat_control: httpx.AsyncClient, times: int) -> None:
+    """Return once WeChat has posted so many notifies and has heard an answer, or none, to each."""
+    async with asyncio.timeout(PATIENCE_S):
+        while len((await wechat_control.get("/_sim/calls")).json()["notifies"]) < times:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
