@@ -18,7 +18,7 @@ from handlers.long_poll import OrderHandler
 from handlers.merchant import MerchantCloseHandler, MerchantOrderHandler, MerchantOrdersHandler, MerchantRefundHandler
 from handlers.miniprogram import MiniProgramHandler
 from handlers.notify import PayNotifyHandler, RefundNotifyHandler, TooLargeNotifyHandler
-from handlers.notify_v3 import V3NotifyHandler
+from handlers.notify_v3 import TooLargeV3NotifyHandler, V3NotifyHandler
 from handlers.operator_orders import OperatorCloseHandler, OperatorOrderHandler, OperatorRefundHandler, RetryHandler
 from handlers.operator_webhooks import OrderWebhooksHandler, ResendHandler, ResendParkedHandler, WebhooksHandler
 from handlers.operators import Operators
@@ -108,6 +108,7 @@ def make_app(web: Web) -> Application:
     return Application(
         [
             (AnnouncedTooLarge(NOTIFY_PATH, REFUND_NOTIFY_PATH), TooLargeNotifyHandler, uncounted),
+            (AnnouncedTooLarge(V3_NOTIFY_PATH), TooLargeV3NotifyHandler, uncounted),
             (AnnouncedTooLarge(), TooLargeHandler, uncounted),
             (r"/", HomeHandler, given),
             (r"/orders/([^/]+)", OrderPageHandler, given),

@@ -95,5 +95,7 @@ class RefundNotifyHandler(NotifyHandler):
 class TooLargeNotifyHandler(TooLargeHandler):
     """A notify beyond every limit: refused like any other, in WeChat's own shape."""
 
+    kind: ClassVar[NotifyKind] = PAY
+
     def send_problem(self, status: int, code: str, detail: dict[str, object]) -> None:
-        self.send(v2_problem(status))
+        self.send(self.kind.problem(status))

@@ -7,7 +7,7 @@ so a key that is fetched meanwhile, or a store that comes back, loses nothing.
 
 from typing import Final
 
-from handlers.notify import NotifyHandler, NotifyKind
+from handlers.notify import NotifyHandler, NotifyKind, TooLargeNotifyHandler
 from handlers.replies import Reply, json_reply
 from server.domain.notify import NotifyRoute, Verdict
 
@@ -35,5 +35,11 @@ V3: Final = NotifyKind(
 
 class V3NotifyHandler(NotifyHandler):
     """/wechat/notify/v3"""
+
+    kind = V3
+
+
+class TooLargeV3NotifyHandler(TooLargeNotifyHandler):
+    """A notify beyond every limit, in API v3's shape."""
 
     kind = V3

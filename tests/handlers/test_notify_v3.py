@@ -179,6 +179,25 @@ async def test_each_apis_notify_is_refused_at_the_others_door(daifu: Daifu, v3: 
     assert stored(daifu) == before
 
 
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [(b"x" * 65_537, 413), (b"", 400), (b"{", 400), (b"[]", 400), (b"<xml></xml>", 400)],
+    ids=["oversized", "empty", "cut", "list", "xml"],
+)
+async def test_what_is_no_notify_at_all_is_answered_in_wechats_shape_as_well(
+    daifu: Daifu, v3: V3Forger, content: bytes, status: int
+) -> None:
+    before = stored(daifu)
+
+    check_v3_refused(await v3.post(content), status)
+
+    assert stored(daifu) == before
+
+
+async def test_another_method_is_answered_in_wechats_shape_as_well(v3: V3Forger) -> None:
+    check_v3_refused(await v3.v2.http.get("/wechat/notify/v3"), 405)
+
+
 async def test_another_event_is_acknowledged(daifu: Daifu, v3: V3Forger) -> None:
     before = stored(daifu)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from ulid import ULID
 
 from sandbox.app import Sandbox
@@ -16,7 +18,7 @@ from server.bus.ringing import RingingBus
 from server.cache.local import LocalCache
 from server.domain.document import Order
 from server.domain.effects import Effect, due_effects
-from server.domain.events import Event, PaymentStarted, Person, TradeType
+from server.domain.events import Event, PayApi, PaymentStarted, Person, TradeType
 from server.domain.money import Fen
 from server.domain.rewards import RewardRule
 from server.ports import Deliveries, PayGateway, Store
@@ -28,6 +30,9 @@ from server.usecases.relay import Relay
 from server.usecases.start_payment import start_payment
 from server.wechat.client import WeChatPayClient
 from server.wechat.v2_sign import Merchant, SignType
+from server.wechat.v3_client import WeChatPayV3Client
+from server.wechat.v3_keys import KeyRing
+from server.wechat.v3_sign import V3Merchant
 from tests.builders import LEASE_MS
 from tests.contracts.store_fillings import OpenStore, open_sqlite
 from tests.running import ShiftedClock
@@ -41,7 +46,16 @@ RULE: Final = RewardRule(initiator_points=10, payer_points=5)
 class RelayRig:
     """One store, one WeChat, one clock, and as many relays as a test wants."""
 
-    def __init__(self, store: Store, deliveries: Deliveries, gateway: PayGateway, control: httpx.AsyncClient) -> None:
+    def __init__(
+        self,
+        store: Store,
+        deliveries: Deliveries,
+        gateway: PayGateway,
+        control: httpx.AsyncClient,
+        *,
+        api: PayApi = PayApi.V2,
+    ) -> None:
+        self.api = api
         self.clock = ShiftedClock()
         self.store = store
         self.gateway = gateway
@@ -97,7 +111,11 @@ class RelayRig:
         started = await start_payment(
             order_id,
             PaymentStarted(
-                payer=await self.person(payer), trade_type=TradeType.JSAPI, client_ip="127.0.0.1", lease_ms=LEASE_MS
+                payer=await self.person(payer),
+                trade_type=TradeType.JSAPI,
+                client_ip="127.0.0.1",
+                lease_ms=LEASE_MS,
+                api=self.api,
             ),
             store=self.store,
             bus=self.bus,
@@ -187,9 +205,24 @@ def effect_of(order: Order, kind: str) -> Effect:
 
 @asynccontextmanager
 async def a_rig(
-    wechat: Sandbox, control: httpx.AsyncClient, directory: Path, *, open_store: OpenStore = open_sqlite
+    wechat: Sandbox,
+    control: httpx.AsyncClient,
+    directory: Path,
+    *,
+    open_store: OpenStore = open_sqlite,
+    api: PayApi = PayApi.V2,
 ) -> AsyncIterator[RelayRig]:
     credentials = (await control.get("/_sim/merchant")).json()
+    store = await open_store(directory)
+    gateway = (_v2_client if api is PayApi.V2 else _v3_client)(credentials, wechat.url)
+    try:
+        yield RelayRig(store, store.deliveries(), gateway, control, api=api)
+    finally:
+        await gateway.aclose()
+        await store.aclose()
+
+
+def _v2_client(credentials: dict[str, Any], url: str) -> PayGateway:
     merchant = Merchant(
         appid=credentials["appid"],
         mch_id=credentials["mch_id"],
@@ -198,10 +231,22 @@ async def a_rig(
         notify_url=NOBODY + "/pay",
         refund_notify_url=NOBODY + "/refund",
     )
-    store = await open_store(directory)
-    gateway = WeChatPayClient(merchant, [wechat.url], total_s=5)
-    try:
-        yield RelayRig(store, store.deliveries(), gateway, control)
-    finally:
-        await gateway.aclose()
-        await store.aclose()
+    return WeChatPayClient(merchant, [url], total_s=5)
+
+
+def _v3_client(credentials: dict[str, Any], url: str) -> PayGateway:
+    """Its clock stands apart from the rig's: WeChat signs with the real time."""
+    private_key = load_pem_private_key(credentials["private_key_pem"].encode(), password=None)
+    public_key = load_pem_public_key(credentials["platform"]["public_key_pem"].encode())
+    assert isinstance(private_key, RSAPrivateKey)
+    assert isinstance(public_key, RSAPublicKey)
+    merchant = V3Merchant(
+        appid=credentials["appid"],
+        mch_id=credentials["mch_id"],
+        serial_no=credentials["serial_no"],
+        private_key=private_key,
+        api_v3_keys=(credentials["api_v3_key"],),
+        notify_url=NOBODY + "/v3",
+    )
+    ring = KeyRing({credentials["platform"]["public_key_id"]: public_key})
+    return WeChatPayV3Client(merchant, [url], ring=ring, clock=ShiftedClock(), total_s=5)
