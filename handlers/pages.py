@@ -110,7 +110,7 @@ class HomeHandler(PageHandler):
 
     def get(self) -> None:
         if self.session_or_login() is not None:
-            self.show("home.html")
+            self.show("home.html", max_amount=str(self.services.settings.order_max_amount))
 
 
 class OrderPageHandler(PageHandler):

@@ -1,7 +1,8 @@
 /** The operator's dashboard: asks for the state again every few seconds while it is looked at, and draws it. */
 
+import { yuan } from "./amount.js";
 import { byId, setText, showText } from "./dom.js";
-import { words, yuan } from "./order_view.js";
+import { words } from "./order_view.js";
 import { makeAdminApi, statsQuery } from "./admin_api.js";
 import { makeCharts } from "./admin_charts.js";
 import { drawOrder, drawStats } from "./admin_draw.js";

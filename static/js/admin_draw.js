@@ -1,7 +1,8 @@
 /** Draws the dashboard's cards from what `admin_view.js` says. */
 
+import { yuan } from "./amount.js";
 import { byId, element, setText } from "./dom.js";
-import { words, yuan } from "./order_view.js";
+import { words } from "./order_view.js";
 import * as view from "./admin_view.js";
 
 /** Words or plain text, as a sentence. */

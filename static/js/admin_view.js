@@ -1,6 +1,7 @@
 /** From what the server counted to what the dashboard says: pure, no page, no clock. Words are keys with arguments. */
 
-import { words, yuan } from "./order_view.js";
+import { yuan } from "./amount.js";
+import { words } from "./order_view.js";
 
 const STEPS = ["created", "shared", "opened", "started", "paid", "kept"];
 const STEP_KEYS = { kept: "admin_kept_step" };

@@ -1,7 +1,8 @@
 /** Draws what both live pages have: people, progress, the share link, the connection, an order that is not there. */
 
+import { yuan } from "./amount.js";
 import { byId, element, setText, svg } from "./dom.js";
-import { words, yuan } from "./order_view.js";
+import { words } from "./order_view.js";
 import { toast } from "./shell.js";
 
 /** A round picture; the first letter of the name where there is none or it cannot be loaded. */

@@ -1,8 +1,10 @@
 /** The initiator's home: write an order in two taps, and see one's orders. */
 
+import { fenFromYuan, firstShare, readAmount, yuan } from "./amount.js";
 import { byId, element, setText, showText } from "./dom.js";
-import { fenFromYuan, firstShare, listView, words, yuan } from "./order_view.js";
-import { errorText, markReady, showWhoIAm, startPage } from "./shell.js";
+import { attachKeypad } from "./keypad.js";
+import { listView, words } from "./order_view.js";
+import { errorText, markReady, meta, showWhoIAm, startPage } from "./shell.js";
 
 const MAX_SHARES = 50;
 const LABELS = { title: "title", amount: "amount", shares: "shares", note: "note", expires_in_s: "expires" };
@@ -32,13 +34,12 @@ function stepShares(step) {
   drawShares();
 }
 
-/** The order as typed, or the key of what is wrong with it. */
+/** `{draft}`, the order as typed, or `{wrong}`, words of what is wrong with it. */
 function readDraft() {
-  const amount = fenFromYuan(byId("amount").value);
   const shares = sharesWanted();
-  if (amount === null) return { wrong: "amount_bad" };
-  if (firstShare(amount, shares) === null) return { wrong: "amount_small" };
-  const draft = { title: byId("title").value.trim() || say(words("title_hint")), amount, shares };
+  const { fen, wrong, args } = readAmount(byId("amount").value, { shares, maxFen: Number(meta("max-amount")) });
+  if (wrong) return { wrong: words(wrong, { ...args, shares }) };
+  const draft = { title: byId("title").value.trim() || say(words("title_hint")), amount: fen, shares };
   const note = byId("note").value.trim();
   const expires = byId("expires").value;
   if (note) draft.note = note;
@@ -61,7 +62,7 @@ function randomKey() {
 async function create(event) {
   event.preventDefault();
   const { draft, wrong } = readDraft();
-  showText(byId("form-error"), wrong && say(words(wrong)));
+  showWrong(wrong && say(wrong));
   byId("amount").setAttribute("aria-invalid", String(Boolean(wrong)));
   if (wrong) return byId("amount").focus();
   setBusy(true);
@@ -70,9 +71,14 @@ async function create(event) {
     lastDraft = { body: "", key: "" }; // the same words again, on the way back, are another order
     location.assign(`/orders/${encodeURIComponent(order.order_id)}`);
   } catch (error) {
-    showText(byId("form-error"), formErrorText(error));
+    showWrong(formErrorText(error));
     setBusy(false);
   }
+}
+
+function showWrong(text) {
+  showText(byId("form-error"), text);
+  if (text) byId("form-error").scrollIntoView({ block: "nearest" }); // the keypad may stand before it
 }
 
 /** The server names a field as programs do; people know it by its label. */
@@ -83,8 +89,10 @@ function formErrorText(error) {
 }
 
 function setBusy(busy) {
-  byId("create").disabled = busy;
-  setText(byId("create"), say(words(busy ? "creating" : "create")));
+  for (const button of [byId("create"), byId("keypad-create")]) {
+    button.disabled = busy;
+    setText(button, say(words(busy ? "creating" : "create")));
+  }
 }
 
 // The list
@@ -155,6 +163,7 @@ byId("fewer").addEventListener("click", () => stepShares(-1));
 byId("more").addEventListener("click", () => stepShares(1));
 byId("shares").addEventListener("input", drawShares);
 byId("amount").addEventListener("input", drawShares);
+attachKeypad({ box: byId("amount-box"), pad: byId("keypad"), field: byId("amount"), window });
 byId("filters").addEventListener("click", filter);
 byId("orders-more").addEventListener("click", () => loadOrders({ more: nextBefore !== null }));
 window.addEventListener("pageshow", (event) => {

@@ -1,5 +1,6 @@
 /** The initiator's page of one order: shows it live, offers the link, and gives the money back. */
 
+import { yuan } from "./amount.js";
 import { celebrate } from "./celebration.js";
 import {
   drawAmount,
@@ -13,7 +14,7 @@ import {
   progressWords,
 } from "./drawing.js";
 import { byId, element, setText, showText } from "./dom.js";
-import { countdown, initiatorView, named, words, yuan } from "./order_view.js";
+import { countdown, initiatorView, named, words } from "./order_view.js";
 import { watchOrder } from "./page_watch.js";
 import { peopleRows } from "./people_view.js";
 import { drawPoster, showPoster } from "./poster.js";

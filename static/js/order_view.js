@@ -1,9 +1,9 @@
 /**
  * What a page shows of an order: pure functions of the public order and a time. Nothing here reads a clock, a document
  * or the network, and nothing knows a language: words are `{key, args}` and `texts.js` says them.
- *
- * Money arrives and leaves as whole fen; only this module writes or reads yuan, and it never makes a float of them.
  */
+
+import { yuan } from "./amount.js";
 
 const PAID_STATES = ["SUCCESS", "REFUND"];
 const LONGEST_CONFIRM_MS = 30_000; // then the friend may press pay again: WeChat refuses to take one attempt twice
@@ -30,22 +30,6 @@ export function named(order, nameless) {
     payments: order.payments.map(payer),
     events: order.events.map((event) => (unnamed(event) ? { ...event, name: nameless } : event)),
   };
-}
-
-/** Write fen as yuan: 5 -> "0.05". */
-export function yuan(fen) {
-  const digits = String(fen).padStart(3, "0");
-  return `${digits.slice(0, -2)}.${digits.slice(-2)}`;
-}
-
-/** Read what a person typed as yuan; returns whole fen, or null when it is no amount above zero. */
-export function fenFromYuan(text) {
-  // A comma is a decimal point on some keypads; as a thousands mark it is refused rather than guessed.
-  const typed = text.normalize("NFKC").replace(/[,。]/g, ".").replace(/[¥\s]/g, "");
-  const match = /^(\d{1,8})?(?:\.(\d{0,2}))?$/.exec(typed);
-  if (!match) return null;
-  const fen = Number((match[1] ?? "0") + (match[2] ?? "").padEnd(2, "0"));
-  return fen > 0 ? fen : null;
 }
 
 /** Time left in words, two units at most; seconds only in the last hour. */
@@ -312,9 +296,4 @@ export function listView(order, nowMs) {
     mood: mood(order, nowMs),
     progress: order.shares > 1 ? progress(order).text : null,
   };
-}
-
-/** The largest of equal shares as the server splits: the rest goes, fen by fen, to the first ones. Null if too small. */
-export function firstShare(fen, shares) {
-  return fen < shares ? null : Math.trunc((fen + shares - 1) / shares);
 }

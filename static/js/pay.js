@@ -1,5 +1,6 @@
 /** The friend's page: what is asked, and the ways to pay it: WeChat's cashier and back, a code, WeChat's app. */
 
+import { yuan } from "./amount.js";
 import { makeCashier } from "./cashier.js";
 import {
   avatar,
@@ -12,7 +13,7 @@ import {
   progressWords,
 } from "./drawing.js";
 import { byId, element, setText, showText } from "./dom.js";
-import { countdown, friendView, named, words, yuan } from "./order_view.js";
+import { countdown, friendView, named, words } from "./order_view.js";
 import { isPayableOutside, outsideView } from "./outside_view.js";
 import { watchOrder } from "./page_watch.js";
 import { ask, errorText, everySecond, markReady, shareCardOf, showWhoIAm, startPage, toast } from "./shell.js";

@@ -1,7 +1,8 @@
 /** The order's QR code as a picture to keep and to send: drawn here, so that no server has to know of fonts. */
 
+import { yuan } from "./amount.js";
 import { element } from "./dom.js";
-import { words, yuan } from "./order_view.js";
+import { words } from "./order_view.js";
 
 const WIDTH = 750; // pixels: sharp on a phone, and small enough to send
 const HEIGHT = 1060;

@@ -9,7 +9,7 @@ import { dateWriter, speaker, TEXTS } from "./texts.js";
 const TOAST_MS = 3_500;
 const YEAR_S = 31_536_000;
 
-const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content ?? "";
+export const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content ?? "";
 
 /** Fill the page's fixed words and return what a page works with: `{api, isGuest, say, date, simulated, publicUrl, orderId}`. */
 export function startPage(texts = TEXTS) {

@@ -51,6 +51,7 @@ class Look:
     width: int = 375
     dark: bool = False
     is_phone: bool = False  # what the browser says of itself; `width` is what it is
+    has_touch: bool = False
 
     @property
     def name(self) -> str:
@@ -183,6 +184,7 @@ class Phones:
             viewport={"width": look.width, "height": look.height},
             color_scheme="dark" if look.dark else "light",
             user_agent=PHONE_AGENT if look.is_phone else None,
+            has_touch=look.has_touch,
             permissions=["clipboard-read", "clipboard-write"],
         )
         context.set_default_timeout(PATIENCE_MS)

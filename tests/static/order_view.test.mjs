@@ -1,38 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { countdown, fenFromYuan, firstShare, friendView, initiatorView, listView, yuan } from "../../static/js/order_view.js";
+import { countdown, friendView, initiatorView, listView } from "../../static/js/order_view.js";
 import { anOrder, aPayment, event, inSeconds, NOW_MS, paid, paying, refund } from "./orders.mjs";
 
 const friend = (changes, local) => friendView(anOrder(changes), NOW_MS, local);
 const initiator = (changes) => initiatorView(anOrder({ my_role: "initiator", ...changes }), NOW_MS);
-
-describe("money", () => {
-  test("fen are written as yuan with two digits", () => {
-    assert.deepEqual([0, 5, 10, 100, 1234567890].map(yuan), ["0.00", "0.05", "0.10", "1.00", "12345678.90"]);
-  });
-
-  test("what a person types becomes whole fen", () => {
-    const typed = { "12.5": 1250, "0.01": 1, ".5": 50, "12.": 1200, "１２．３０": 1230, "¥ 8": 800, "8。5": 850, "8,5": 850, "19.99": 1999, "1.15": 115 };
-    for (const [text, fen] of Object.entries(typed)) assert.equal(fenFromYuan(text), fen, text);
-  });
-
-  test("what is no amount above zero is refused", () => {
-    for (const text of ["", ".", "0", "0.00", "-1", "1.234", "1,234.50", "1e3", "abc", "123456789", "NaN"]) {
-      assert.equal(fenFromYuan(text), null, text);
-    }
-  });
-
-  test("every amount to a thousand yuan is read back as it was written", () => {
-    for (let fen = 1; fen <= 100_000; fen += 1) assert.equal(fenFromYuan(yuan(fen)), fen);
-  });
-
-  test("the first share carries what does not divide", () => {
-    assert.equal(firstShare(100, 3), 34);
-    assert.equal(firstShare(99, 3), 33);
-    assert.equal(firstShare(2, 3), null);
-  });
-});
 
 describe("countdown", () => {
   test("names two units, and seconds only in the last hour", () => {
