@@ -7,6 +7,7 @@ every key is checked here, at start, and a missing or short one is named, never 
 
 import re
 import secrets
+import ssl
 from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
@@ -175,6 +176,9 @@ class Settings(BaseSettings):
     )
     webhook_allow_private: bool = Field(
         default=False, description="Whether `WEBHOOK_URL` may name private addresses, and plain http."
+    )
+    webhook_ca_file: str = Field(
+        "", description="Authorities that `WEBHOOK_URL` is trusted by beside the usual ones, a PEM file."
     )
     webhook_keep_days: int = Field(
         30, ge=7, le=3650, description="How long the log of what they were told is kept, in days."
@@ -350,6 +354,17 @@ class Settings(BaseSettings):
         for secret in value:
             read_secret(secret.get_secret_value())
         return _all_different(value)
+
+    @field_validator("webhook_ca_file")
+    @classmethod
+    def _check_webhook_ca_file(cls, value: str) -> str:
+        if value:
+            _check_readable(value)
+            try:
+                ssl.create_default_context(cafile=value)
+            except ssl.SSLError:
+                raise ValueError(f"{value} holds no certificate in PEM") from None
+        return value
 
     @model_validator(mode="after")
     def _check_webhooks(self) -> Self:

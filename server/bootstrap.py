@@ -163,7 +163,9 @@ class Services:
         settings = self.settings
         keys = [read_secret(secret.get_secret_value()) for secret in settings.webhook_secrets]
         senders = {
-            endpoint_name(url): WebhookClient(url, keys, allow_private=settings.webhook_allow_private)
+            endpoint_name(url): WebhookClient(
+                url, keys, allow_private=settings.webhook_allow_private, ca_file=settings.webhook_ca_file
+            )
             for url in settings.webhook_url
         }
         return Outbox(self.deliveries, senders, clock=self.clock)

@@ -271,6 +271,8 @@ class TestWebhooks:
             ({"webhook_secrets": ""}, "WEBHOOK_SECRETS"),
             ({"webhook_secrets": "whsec_canary"}, "WEBHOOK_SECRETS"),
             ({"webhook_url": "http://shop.example.com/"}, "WEBHOOK_ALLOW_PRIVATE"),
+            ({"webhook_ca_file": "pyproject.toml"}, "WEBHOOK_CA_FILE"),
+            ({"webhook_ca_file": "no-such.pem"}, "WEBHOOK_CA_FILE"),
             ({"webhook_url": "ftp://shop.example.com/", "webhook_allow_private": True}, "WEBHOOK_URL"),
             ({"webhook_url": "https://a:canary@shop.example.com/"}, "WEBHOOK_URL"),
             ({"webhook_url": "https://shop.example.com/a,https://shop.example.com/b"}, "WEBHOOK_URL"),

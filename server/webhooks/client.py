@@ -7,6 +7,7 @@ can change between the check and the call. Redirects are not followed, and an an
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -36,6 +37,7 @@ class WebhookClient:
 
     Args:
         keys: All of them sign.
+        ca_file: Authorities to trust beside those everybody does, a PEM file; empty for none.
         total_s: Longest time for one event, from the look-up of the name to the answer's status.
         lookup: Resolves names; runs in a thread of this client's own, so that a name server that stalls keeps nobody
             else from theirs.
@@ -47,6 +49,7 @@ class WebhookClient:
         keys: Sequence[bytes],
         *,
         allow_private: bool,
+        ca_file: str = "",
         total_s: float = TOTAL_S,
         lookup: Lookup = socket.getaddrinfo,
     ) -> None:
@@ -58,7 +61,8 @@ class WebhookClient:
         self._lookup = lookup
         self._resolver = ThreadPoolExecutor(1, thread_name_prefix="webhook-names")
         # Certificates are loaded only for who needs them; a proxy of the environment would hide the address.
-        self._http = httpx.AsyncClient(verify=self._url.scheme == "https", trust_env=False, timeout=total_s)
+        verify = _trusting(ca_file) if self._url.scheme == "https" else False
+        self._http = httpx.AsyncClient(verify=verify, trust_env=False, timeout=total_s)
 
     async def send(self, event_id: str, body: bytes, *, now_s: int) -> None:
         """
@@ -73,7 +77,7 @@ class WebhookClient:
         except (TimeoutError, httpx.TimeoutException) as error:
             raise WebhookFailed("timeout") from error
         except httpx.HTTPError as error:
-            raise WebhookFailed(type(error).__name__) from error
+            raise WebhookFailed(_reason(error)) from error
         if not 200 <= status < 300:
             raise WebhookFailed(f"http_{status}")
 
@@ -105,3 +109,19 @@ class WebhookClient:
         url = self._url.copy_with(host=address)
         async with self._http.stream("POST", url, content=body, headers=headers, extensions=extensions) as answer:
             return answer.status_code
+
+
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+def _reason(error: httpx.HTTPError) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "untrusted_certificate"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__

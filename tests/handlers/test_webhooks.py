@@ -13,10 +13,13 @@ from click.testing import CliRunner
 
 from run import main
 from sandbox.app import Sandbox
+from server.domain.delivery import Delivery, DeliveryState
+from server.usecases.resend_webhook import resend_webhook
 from tests.handlers.merchants import MerchantServer, a_key
 from tests.people import Person
 from tests.running import Daifu, start_daifu
-from tests.webhooks.receivers import SECRET, Receiver, a_receiver
+from tests.webhooks.receivers import PATIENCE_S, SECRET, Receiver, a_receiver, certified
+from tests.wechat.authority import Authority
 
 KEY, LINE = a_key("shop")
 
@@ -115,6 +118,33 @@ async def test_what_was_not_taken_before_a_restart_is_told_after_it(
         assert receiver.events[2] == receiver.events[0]
         assert "no delivery" in await command("webhooks", "resend", "nothing")
         assert "0 deliveries" in await command("webhooks", "resend-parked", receiver.name)
+
+
+async def test_an_endpoint_nobody_vouches_for_is_told_once_its_authority_is_named(
+    start: Start, wechat_control: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    async with a_receiver(time.time, ssl_options=certified(authority)) as receiver:
+        async with start(**told_to(receiver)) as daifu:
+            await paid(daifu, wechat_control)
+            refused = await tried(daifu)
+        assert (refused[0].state, refused[0].reason) == (DeliveryState.WAITING, "untrusted_certificate")
+        assert receiver.asked == 0
+
+        async with start(**told_to(receiver), webhook_ca_file=str(authority.ca_file)) as daifu:
+            services = daifu.services
+            await resend_webhook(refused[0].delivery_id, deliveries=services.deliveries, clock=services.clock)
+            await receiver.until(lambda: len(receiver.events) == 2)
+
+
+async def tried(daifu: Daifu) -> list[Delivery]:
+    """Return the deliveries that were tried, once there are any."""
+    found: list[Delivery] = []
+    async with asyncio.timeout(PATIENCE_S):
+        while not found:
+            await asyncio.sleep(0.02)  # nothing tells of a try that reached nobody but asking
+            found = [each for each in await daifu.services.deliveries.latest(state=None, limit=9) if each.tries]
+    return found
 
 
 async def command(*arguments: str) -> str:

@@ -1,6 +1,7 @@
 """The merchant's end of a webhook: real servers on free ports, that take, refuse or stall."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -10,6 +11,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from examples.verify_webhook import verify
+from tests.wechat.authority import Authority
 
 PATIENCE_S: Final = 15
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -92,3 +94,10 @@ async def a_receiver(now_s: Callable[[], float], **server: Any) -> AsyncIterator
         receiver.gate.set()
         http.stop()
         await http.close_all_connections()
+
+
+def certified(authority: Authority, *, host: str = "") -> ssl.SSLContext:
+    """What a receiver needs to speak TLS: a certificate of this authority for `host`, else for 127.0.0.1."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*authority.issue("receiver", host=host))
+    return context

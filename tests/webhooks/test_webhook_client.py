@@ -5,14 +5,16 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from server.errors import WebhookFailed
-from server.webhooks.client import WebhookClient, endpoint_name
+from server.webhooks.client import Lookup, WebhookClient, endpoint_name
 from server.webhooks.signature import read_secret
-from tests.webhooks.receivers import SECRET, Receiver, a_receiver
+from tests.webhooks.receivers import SECRET, Receiver, a_receiver, certified
+from tests.wechat.authority import Authority
 
 KEYS = [read_secret(SECRET)]
 
@@ -21,6 +23,11 @@ KEYS = [read_secret(SECRET)]
 async def receiver() -> AsyncIterator[Receiver]:
     async with a_receiver(time.time) as receiver:
         yield receiver
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
 
 
 async def send(url: str, *, allow_private: bool = True, **given: Any) -> None:
@@ -105,3 +112,56 @@ async def test_an_answer_without_end_is_not_read() -> None:
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         await send(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
         await asyncio.wait_for(hung_up.wait(), 10)
+
+
+def leads_to(*addresses: str, port: int) -> Lookup:
+    """A name server that knows one answer."""
+    return lambda *args, **named: [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (each, port)) for each in addresses]
+
+
+async def test_a_public_name_that_leads_into_our_network_is_not_called(receiver: Receiver) -> None:
+    port = int(receiver.name.rpartition(":")[2])
+    url = f"http://shop.example.com:{port}/hooks"
+    for addresses in (["127.0.0.1"], ["10.1.2.3", "127.0.0.1"]):
+        lookup = leads_to(*addresses, port=port)
+        assert await refusal(url, allow_private=False, lookup=lookup) == "private_address"
+    assert receiver.asked == 0
+
+
+class TestOverTls:
+    async def test_a_certificate_of_an_authority_that_was_named_is_trusted(self, authority: Authority) -> None:
+        async with a_receiver(time.time, ssl_options=certified(authority)) as receiver:
+            await send(receiver.url, ca_file=str(authority.ca_file))
+
+        assert [event_id for event_id, _ in receiver.events] == ["e1"]
+
+    async def test_nobody_elses_is(self, authority: Authority) -> None:
+        async with a_receiver(time.time, ssl_options=certified(authority)) as receiver:
+            assert await refusal(receiver.url) == "untrusted_certificate"
+
+        assert receiver.asked == 0
+
+    @pytest.mark.parametrize(("host", "reason"), [("shop.test", ""), ("other.test", "untrusted_certificate")])
+    async def test_it_has_to_be_for_the_name_although_the_address_is_called(
+        self, authority: Authority, host: str, reason: str
+    ) -> None:
+        async with a_receiver(time.time, ssl_options=certified(authority, host=host)) as receiver:
+            port = int(receiver.name.rpartition(":")[2])
+            given: dict[str, Any] = {
+                "lookup": leads_to("127.0.0.1", port=port),
+                "ca_file": str(authority.ca_file),
+            }
+            url = f"https://shop.test:{port}/hooks"
+            if reason:
+                assert await refusal(url, **given) == reason
+            else:
+                await send(url, **given)
+
+        assert len(receiver.events) == (0 if reason else 1)
+
+    async def test_a_redirect_is_not_followed(self, authority: Authority, receiver: Receiver) -> None:
+        async with a_receiver(time.time, ssl_options=certified(authority)) as guarded:
+            guarded.status, guarded.location = 308, receiver.url
+            assert await refusal(guarded.url, ca_file=str(authority.ca_file)) == "http_308"
+
+        assert receiver.asked == 0

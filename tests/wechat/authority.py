@@ -30,12 +30,13 @@ class Authority:
         )
         self.ca_file.write_bytes(certificate.public_bytes(Encoding.PEM))
 
-    def issue(self, name: str, *, password: bytes = b"") -> tuple[Path, Path]:
-        """Return the files of a new certificate and its key, both in PEM. As a server it is 127.0.0.1."""
+    def issue(self, name: str, *, password: bytes = b"", host: str = "") -> tuple[Path, Path]:
+        """Return the files of a new certificate and its key, both in PEM. As a server it is `host`, else 127.0.0.1."""
+        is_for = x509.DNSName(host) if host else x509.IPAddress(ip_address("127.0.0.1"))
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             self._draft(_name(name), key)
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([is_for]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         lock = BestAvailableEncryption(password) if password else NoEncryption()
