@@ -22,8 +22,16 @@ class Channel(Protocol):
         """Send this; True if nothing of it waits here, else `Talker.written` is called once nothing does."""
         ...
 
+    def release(self) -> None:
+        """
+        Send what is held back: the answer's head, and all that was written since. Nothing is from now on.
+
+        Until then a client costs no system call, and what it hears first is one packet.
+        """
+        ...
+
     def expect_end(self) -> None:
-        """Give the client `GOODBYE_S` to end the connection, then cut it. It is still heard."""
+        """Release, and give the client `GOODBYE_S` to end the connection before it is cut. It is still heard."""
         ...
 
     def end(self) -> None:
@@ -56,4 +64,7 @@ class Talker(Protocol):
 
 
 Leave = Callable[[bytes, Talker], None]
-"""Answers a request with these bytes and leaves its connection to whoever speaks there from then on."""
+"""
+Leaves a request's connection to whoever speaks there from then on. These bytes answer the request; they are held back
+until he calls `Channel.release`.
+"""

@@ -44,7 +44,7 @@ async def serve_events(order_id: str, request: HTTPServerRequest, web: Web, *, r
     stream.seat = web.desk.sign_in(ticket, client_ip_of(request, web.services.settings), stream)
     try:
         leave(_head(request_id), stream)
-        await stream.seat.begin()
+        await stream.show()
     except StreamClosedError:
         stream.lost()
     except (OrderNotFound, StoreError):
@@ -76,6 +76,17 @@ class EventStream:
         self._desk = desk
         self._channel: Channel
         self.seat: Seat
+
+    async def show(self) -> None:
+        """
+        Send the order's state.
+
+        Raises:
+            OrderNotFound, StoreError: There is nothing to show.
+        """
+        order = await self.seat.show()
+        self._channel.release()
+        await self.seat.look_after(order)
 
     def cut(self) -> None:
         """End it without a word."""

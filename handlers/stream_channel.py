@@ -18,15 +18,18 @@ class StreamChannel:
     def __init__(self, stream: IOStream, head: bytes, talker: Talker) -> None:
         self._stream = stream
         self._talker = talker
+        self._held: bytes | None = head
         self._is_ending = False
         self._is_cut_soon = False
         self.is_clogged = False
         stream.set_close_callback(talker.lost)
         talker.begin(self)
-        self.write(head)
         self._read()
 
     def write(self, data: bytes) -> bool:
+        if self._held is not None:
+            self._held += data
+            return True
         if self._is_ending:
             return not self.is_clogged
         try:
@@ -40,7 +43,13 @@ class StreamChannel:
             written.add_done_callback(self._written)
         return not self.is_clogged
 
+    def release(self) -> None:
+        held, self._held = self._held, None
+        if held:
+            self.write(held)
+
     def expect_end(self) -> None:
+        self.release()
         if not self._is_cut_soon:
             self._is_cut_soon = True
             self._stream.io_loop.call_later(GOODBYE_S, self._stream.close)
@@ -48,8 +57,8 @@ class StreamChannel:
     def end(self) -> None:
         if self._is_ending:
             return
-        self._is_ending = True
         self.expect_end()
+        self._is_ending = True
         if not self.is_clogged:
             self._say_end()
 

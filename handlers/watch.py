@@ -99,7 +99,9 @@ class WatchSocket:
         try:
             checked_order_id(order_id)
             self._seat = self._desk.sign_in(ticket, address, self)
-            await self._seat.begin()
+            order = await self._seat.show()
+            self._channel.release()
+            await self._seat.look_after(order)
         except OrderNotFound:
             self._end(NO_SUCH_ORDER, "no such order")
         except (StoreError, ApiError):

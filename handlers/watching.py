@@ -83,10 +83,9 @@ class Seat:
         """Was the initiator's presence made known?"""
         self.watcher = watcher
 
-    async def begin(self) -> None:
+    async def show(self) -> Order:
         """
-        Read the order and give the watcher its first state, and the server's clock for the countdowns; who opened the
-        link comes after it, for the initiator alone. Then see whether WeChat should be asked how it stands.
+        Give the watcher the order's state, and the server's clock for the countdowns; return the order.
 
         Raises:
             OrderNotFound, StoreError: There is nothing to show.
@@ -94,10 +93,17 @@ class Seat:
         services = self._desk.services
         order = await services.store.get(self.watcher.order_id)
         services.hub.offer_to(self.watcher, order)
-        await self.notice(order)
         self.watcher.beat(services.hub.beat_frame(self.watcher), self._desk.now_s())
+        return order
+
+    async def look_after(self, order: Order) -> None:
+        """
+        Let others know who looks at this order, tell its initiator who opened the link, and see whether WeChat should be
+        asked how it stands.
+        """
         if self.watcher.openid == order.initiator.openid:
-            services.visits.attend(self.watcher)
+            self._desk.services.visits.attend(self.watcher)
+        await self.notice(order)
         await self.ask_sooner(order)
 
     async def ask_sooner(self, order: Order) -> None:

@@ -6,6 +6,7 @@ many at once is framed here, once, because what a server sends is not masked.
 """
 
 import codecs
+from binascii import a2b_base64
 from typing import Final
 
 from tornado.httputil import HTTPServerRequest
@@ -57,7 +58,7 @@ def accept(request: HTTPServerRequest) -> str:
 def _is_key(text: str) -> bool:
     """Is it the base64 of 16 bytes?"""
     try:
-        return len(codecs.decode(text.encode("ascii"), "base64")) == 16
+        return len(a2b_base64(text, strict_mode=True)) == 16
     except ValueError:
         return False
 

@@ -18,21 +18,22 @@ class FrontChannel(asyncio.BufferedProtocol):
     There may be ten thousand of them, and most of them are idle. `deadline_s` is when the owner should `time_out` it.
     """
 
-    __slots__ = ("_is_ending", "_owner", "_talker", "_transport", "deadline_s", "is_clogged")
+    __slots__ = ("_held", "_is_ending", "_owner", "_talker", "_transport", "deadline_s", "is_clogged")
 
     def __init__(self, owner: "Owner", transport: asyncio.Transport, talker: Talker) -> None:
         self._owner = owner
         self._transport = transport
         self._talker = talker
+        self._held: bytes | None = b""
         self._is_ending = False
         self.is_clogged = False
         self.deadline_s = math.inf
 
     def begin(self, head: bytes, unread: bytes) -> None:
-        """Take the transport over from HTTP, answer `head`, and go on with what came behind the request."""
+        """Take the transport over from HTTP; `head` is the answer, and `unread` what came behind the request."""
         self._transport.set_protocol(self)
+        self._held = head
         self._talker.begin(self)
-        self.write(head)
         if unread:
             self._talker.received(unread)
         if not self.is_clogged:
@@ -41,18 +42,26 @@ class FrontChannel(asyncio.BufferedProtocol):
     # What the talker calls.
 
     def write(self, data: bytes) -> bool:
-        if not self._is_ending:
+        if self._held is not None:
+            self._held += data
+        elif not self._is_ending:
             self._transport.write(data)
         return not self.is_clogged
 
+    def release(self) -> None:
+        held, self._held = self._held, None
+        if held:
+            self.write(held)
+
     def expect_end(self) -> None:
+        self.release()
         self.deadline_s = min(self.deadline_s, self._owner.now_s() + GOODBYE_S)
 
     def end(self) -> None:
         if self._is_ending:
             return
-        self._is_ending = True
         self.expect_end()
+        self._is_ending = True
         # What is left unread when a socket closes resets the connection, and the client might lose our last words.
         self._transport.resume_reading()
         with suppress(OSError):  # the client was faster

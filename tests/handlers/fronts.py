@@ -93,6 +93,7 @@ class Echo:
 
     def begin(self, channel: Channel) -> None:
         self.channel = channel
+        channel.release()
 
     def received(self, data: bytes) -> None:
         self.channel.write(data)
