@@ -113,10 +113,10 @@ class WatchSocket:
     # What the hub calls.
 
     def write(self, frame: bytes) -> bool:
-        return self._channel.write(frame)
+        return self._socket.is_closing or self._channel.write(frame)
 
     def ping(self) -> None:
-        self._channel.write(PING_FRAME)
+        self.write(PING_FRAME)
 
     def close(self, code: int, reason: str) -> None:
         self._socket.close(code, reason)

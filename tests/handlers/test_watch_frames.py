@@ -1,67 +1,36 @@
 """What a page may not send on its watch socket (RFC 6455): it ends that socket, at once, and harms no other."""
 
 import asyncio
-import base64
-import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
 
+from handlers.websocket import PING_FRAME
 from sandbox.app import Sandbox
+from tests.handlers.frames import BROKEN, CLOSE, FINE, PING, PONG, answered, frame, frames_in
 from tests.handlers.fronts import FRONTS
 from tests.handlers.watching import cookies_of, until_watched_by
 from tests.people import PATIENCE_S, Person
 from tests.running import Daifu, start_daifu
 
-TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
-FIRST_OF_TEXT, MIDDLE, LAST = 0x01, 0x00, 0x80
+KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455's own, 1.3
 
-
-def frame(first: int, payload: bytes = b"", *, length: bytes = b"") -> bytes:
-    """Return a masked frame; `length` stands in for the payload's own, as the bytes behind the first one."""
-    mask = os.urandom(4)
-    if not length:
-        n = len(payload)
-        length = bytes((n,)) if n < 126 else b"\x7e" + n.to_bytes(2) if n < 1 << 16 else b"\x7f" + n.to_bytes(8)
-    body = bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
-    return bytes((first, length[0] | 0x80)) + length[1:] + mask + body
-
-
-BROKEN: Final[dict[str, bytes]] = {
-    "a reserved bit": frame(TEXT | 0x40, b"hi"),
-    "all reserved bits": frame(PING | 0x70),
-    "a reserved data opcode": frame(0x83, b"hi"),
-    "a reserved control opcode": frame(0x8B),
-    "a ping in pieces": frame(PING & 0x7F, b"hi"),
-    "a close in pieces": frame(CLOSE & 0x7F),
-    "a ping of 126 bytes": frame(PING, b"x" * 126),
-    "a close of 126 bytes": frame(CLOSE, b"\x03\xe8" + b"x" * 124),
-    "the rest of nothing": frame(LAST, b"hi"),
-    "a middle of nothing": frame(MIDDLE, b"hi"),
-    "text inside a text": frame(FIRST_OF_TEXT, b"h") + frame(TEXT, b"i"),
-    "text that is not UTF-8": frame(TEXT, b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80"),
-    "text that is not UTF-8 in pieces": frame(FIRST_OF_TEXT, b"\xff") + frame(LAST, b"hi"),
-    "text too large": frame(TEXT, b"x" * 4097),
-    "text too large in pieces": frame(FIRST_OF_TEXT, b"x" * 4000) + frame(LAST, b"x" * 97),
-    "terabytes announced": frame(BINARY, length=b"\x7f\x00\x00\x01\x00\x00\x00\x00\x00"),
-    "a negative length": frame(BINARY, length=b"\x7f" + b"\xff" * 8),
-    "a goodbye": frame(CLOSE, b"\x03\xe8"),
-    "a goodbye without a word": frame(CLOSE),
-}
-
-FINE: Final[dict[str, bytes]] = {
-    "text": frame(TEXT, "好".encode()),
-    "bytes": frame(BINARY, b"\xff\x00"),
-    "an empty text": frame(TEXT),
-    "text in pieces with a ping between": frame(FIRST_OF_TEXT, b"h") + frame(PING, b"p") + frame(LAST, b"i"),
-    "a character in pieces": frame(FIRST_OF_TEXT, b"\xe5") + frame(MIDDLE, b"\xa5") + frame(LAST, b"\xbd"),
-    "a ping of 125 bytes": frame(PING, b"x" * 125),
-    "a pong nobody asked for": frame(PONG, b"x"),
-}
+# One of each kind; `test_websocket.py` has all of them.
+ON_THE_WIRE: Final = (
+    "1 text without a mask",
+    "3 reserved bits 40",
+    "4 opcode b",
+    "5 a ping in pieces",
+    "5 the rest of nothing",
+    "6 ff",
+    "7 a close of one byte",
+    "9 text too large",
+    "9 terabytes announced",
+)
 
 
 @pytest.fixture(params=FRONTS)
@@ -74,24 +43,33 @@ async def daifu(
     await server.aclose()
 
 
+def handshake(daifu: Daifu, person: Person, order_id: str, **headers: str | None) -> bytes:
+    """Return a page's handshake with these headers instead, or without those that are None."""
+    fields: dict[str, str | None] = {
+        "Host": f"127.0.0.1:{daifu.port}",
+        "Origin": daifu.url,
+        "Cookie": cookies_of(person),
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": KEY,
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    lines = [f"{name}: {value}" for name, value in fields.items() if value is not None]
+    return "\r\n".join([f"GET /ws/orders/{order_id} HTTP/1.1", *lines, "", ""]).encode()
+
+
 @asynccontextmanager
 async def watching(
     daifu: Daifu, person: Person, order_id: str
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Yield a socket that has its first state and beat."""
     reader, writer = await asyncio.open_connection("127.0.0.1", daifu.port)
-    lines = [
-        f"GET /ws/orders/{order_id} HTTP/1.1",
-        f"Host: 127.0.0.1:{daifu.port}",
-        f"Origin: {daifu.url}",
-        f"Cookie: {cookies_of(person)}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Version: 13",
-        f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
-    ]
-    writer.write("\r\n".join([*lines, "", ""]).encode())
+    writer.write(handshake(daifu, person, order_id))
     try:
-        await asyncio.wait_for(reader.readuntil(b'"type":"order"'), PATIENCE_S)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
+        assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in head
+        await asyncio.wait_for(reader.readuntil(PING_FRAME), PATIENCE_S)
         yield reader, writer
     finally:
         writer.transport.abort()
@@ -100,19 +78,75 @@ async def watching(
 async def test_a_broken_frame_ends_its_socket_and_no_other(daifu: Daifu, initiator: Person) -> None:
     order_id = (await initiator.place_order())["order_id"]
     async with watching(daifu, initiator, order_id):
-        for data in BROKEN.values():
+        for case in ON_THE_WIRE:
+            sent, code = BROKEN[case]
             async with watching(daifu, initiator, order_id) as (reader, writer):
-                writer.write(data)
-                with suppress(ConnectionResetError):  # an end all the same
-                    await asyncio.wait_for(reader.read(), PATIENCE_S)
+                writer.write(sent)
+                said = list(frames_in(await asyncio.wait_for(reader.read(), PATIENCE_S)))
+                assert [(first, int.from_bytes(payload[:2])) for first, payload in said] == [(CLOSE, code)], case
             await until_watched_by(1, daifu)
 
 
-async def test_whatever_is_well_formed_keeps_it_and_a_ping_is_answered(daifu: Daifu, initiator: Person) -> None:
+async def test_whatever_is_well_formed_keeps_it_and_pings_are_answered_in_their_order(
+    daifu: Daifu, initiator: Person
+) -> None:
     order_id = (await initiator.place_order())["order_id"]
     async with watching(daifu, initiator, order_id) as (reader, writer):
-        for data in FINE.values():
-            writer.write(data)
+        for sent, pongs in FINE.values():
+            writer.write(sent)
+            assert await asyncio.wait_for(reader.readexactly(len(pongs)), PATIENCE_S) == pongs
         writer.write(frame(PING, b"last"))
-        await asyncio.wait_for(reader.readuntil(b"\x8a\x04last"), PATIENCE_S)
+        await asyncio.wait_for(reader.readuntil(answered(PONG, b"last")), PATIENCE_S)
         assert len(daifu.services.hub) == 1
+
+
+async def test_a_goodbye_is_echoed_and_the_connection_ended(daifu: Daifu, initiator: Person) -> None:
+    order_id = (await initiator.place_order())["order_id"]
+    async with watching(daifu, initiator, order_id) as (reader, writer):
+        writer.write(frame(CLOSE, b"\x03\xe9"))
+        assert await asyncio.wait_for(reader.read(), PATIENCE_S) == answered(CLOSE, b"\x03\xe9")
+    await until_watched_by(0, daifu)
+
+
+async def test_frames_behind_the_handshake_are_heard_and_nothing_follows_the_goodbye(
+    daifu: Daifu, initiator: Person
+) -> None:
+    order_id = (await initiator.place_order())["order_id"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", daifu.port)
+    writer.write(handshake(daifu, initiator, order_id) + frame(PING, b"early") + frame(CLOSE))
+    said = await asyncio.wait_for(reader.read(), PATIENCE_S)
+    writer.close()
+
+    assert answered(PONG, b"early") in said
+    assert said.endswith(answered(CLOSE, b""))
+    await until_watched_by(0, daifu)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Upgrade": None}, b"400"),
+        ({"Upgrade": "h2c"}, b"400"),
+        ({"Connection": "keep-alive"}, b"400"),
+        ({"Sec_WebSocket_Key": None}, b"400"),
+        ({"Sec_WebSocket_Key": "c2hvcnQ="}, b"400"),
+        ({"Sec_WebSocket_Key": "not base64 at all!!!!!=="}, b"400"),
+        ({"Sec_WebSocket_Version": None}, b"426"),
+        ({"Sec_WebSocket_Version": "8"}, b"426"),
+        ({"Origin": "https://evil.example"}, b"403"),
+        ({"Origin": None}, b"403"),
+    ],
+)
+async def test_a_handshake_that_is_none_is_refused_in_a_word(
+    headers: dict[str, str | None], status: bytes, daifu: Daifu, initiator: Person
+) -> None:
+    order_id = (await initiator.place_order())["order_id"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", daifu.port)
+    writer.write(handshake(daifu, initiator, order_id, **headers))
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
+    writer.transport.abort()
+
+    assert head.startswith(b"HTTP/1.1 " + status)
+    assert b"\r\nContent-Length: 0\r\n" in head
+    assert (b"\r\nSec-WebSocket-Version: 13\r\n" in head.replace(b"Websocket", b"WebSocket")) == (status == b"426")
+    assert len(daifu.services.hub) == 0
