@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from server.domain.events import TradeType
 from server.domain.merchant_key import MerchantKey, read_key
 from server.errors import BadSettings
+from server.official_ports import MessageKind, Template
 from server.webhooks.signature import read_secret
 from server.wechat.official_message import FACTS
 
@@ -137,6 +138,20 @@ class Settings(BaseSettings):
         ("thing1=title", "thing2=payer", "amount3=amount", "time4=paid_at"),
         description="What each field of that template says: `title`, `payer`, `amount`, `progress` or `paid_at`.",
     )
+    wechat_subscribe_template_id: str = Field(
+        "", description="The same as a subscribe message, for who agreed to one; tried after the template."
+    )
+    wechat_subscribe_template_fields: Words = Field(
+        ("thing1=title", "thing2=payer", "amount3=amount", "time4=paid_at"),
+        description="What each field of that one says.",
+    )
+    wechat_miniprogram_template_id: str = Field(
+        "", description="The same as a subscribe message of the mini-program; tried last."
+    )
+    wechat_miniprogram_template_fields: Words = Field(
+        ("thing1=title", "thing2=payer", "amount3=amount", "time4=paid_at"),
+        description="What each field of that one says.",
+    )
     wechat_verify_files: Words = Field(
         (), description="Files by which WeChat sees that the domain is ours, `MP_verify_….txt`; served at `/`."
     )
@@ -193,6 +208,8 @@ class Settings(BaseSettings):
         "wechat_api_v3_keys",
         "wechat_public_keys",
         "wechat_template_fields",
+        "wechat_subscribe_template_fields",
+        "wechat_miniprogram_template_fields",
         "wechat_trade_types",
         "merchant_api_keys",
         "webhook_url",
@@ -221,7 +238,7 @@ class Settings(BaseSettings):
             raise ValueError(f"write some of {', '.join(TradeType)}, separated by commas")
         return value
 
-    @field_validator("wechat_template_fields")
+    @field_validator("wechat_template_fields", "wechat_subscribe_template_fields", "wechat_miniprogram_template_fields")
     @classmethod
     def _check_template_fields(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value or any(not re.fullmatch(rf"[A-Za-z_0-9]+=({'|'.join(FACTS)})", field) for field in value):
@@ -401,6 +418,8 @@ class Settings(BaseSettings):
     def _check_miniprogram(self) -> Self:
         if self.wechat_miniprogram_secret.get_secret_value() and not self.wechat_miniprogram_appid:
             raise ValueError("WECHAT_MINIPROGRAM_SECRET is set but WECHAT_MINIPROGRAM_APPID is not")
+        if self.wechat_miniprogram_template_id and not self.wechat_miniprogram_secret.get_secret_value():
+            raise ValueError("WECHAT_MINIPROGRAM_TEMPLATE_ID is set but WECHAT_MINIPROGRAM_SECRET is not")
         return self
 
     @model_validator(mode="after")
@@ -464,6 +483,20 @@ class Settings(BaseSettings):
     def is_alone(self) -> bool:
         """Can no other process write what this one reads, or hear what it says? That takes MongoDB and Redis."""
         return not (self.mongodb_url.get_secret_value() and self.redis_url.get_secret_value())
+
+    @property
+    def message_templates(self) -> tuple[Template, ...]:
+        """By which messages an initiator may be told of a payment, in the order they are tried."""
+        named = (
+            (MessageKind.TEMPLATE, self.wechat_template_id, self.wechat_template_fields),
+            (MessageKind.SUBSCRIBE, self.wechat_subscribe_template_id, self.wechat_subscribe_template_fields),
+            (MessageKind.MINIPROGRAM, self.wechat_miniprogram_template_id, self.wechat_miniprogram_template_fields),
+        )
+        return tuple(
+            Template(kind, template_id, dict(field.split("=") for field in fields))
+            for kind, template_id, fields in named
+            if template_id
+        )
 
     @property
     def trade_types(self) -> frozenset[TradeType]:

@@ -190,7 +190,7 @@ def draft_of(asked: CreateOrder, settings: Settings, *, merchant_order_no: str =
         ttl_s=check_range(ttl_s, "expires_in_s", least=MIN_TTL_S, most=MAX_TTL_S),
         merchant_order_no=merchant_order_no,
         earns=earns and bool(settings.reward_initiator_points or settings.reward_payer_points),
-        tells_initiator=bool(settings.wechat_template_id),
+        tells_initiator=bool(settings.message_templates),
         tells_merchant=bool(settings.webhook_url),
     )
 

@@ -7,6 +7,7 @@ import msgspec
 from sandbox.control import ControlError, ControlHandler
 from sandbox.logins import LoginRefused
 from sandbox.oauth import SnsHandler
+from sandbox.tokens import Tokens
 
 
 class _PostHandler(SnsHandler):
@@ -19,8 +20,8 @@ class _PostHandler(SnsHandler):
         except msgspec.MsgspecError as error:
             raise LoginRefused(47001, "data format error") from error
 
-    def check_token(self) -> None:
-        self.world.tokens.check(self.get_query_argument("access_token", ""))
+    def check_token(self, tokens: Tokens) -> None:
+        tokens.check(self.get_query_argument("access_token", ""))
 
 
 class StableTokenHandler(_PostHandler):
@@ -30,14 +31,20 @@ class StableTokenHandler(_PostHandler):
         merchant, asked = self.world.merchant, self.asked()
         if asked.get("grant_type") != "client_credential":
             raise LoginRefused(40002, "invalid grant_type")
-        if asked.get("appid") != merchant.appid:
+        accounts = {
+            merchant.appid: (merchant.app_secret, self.world.tokens),
+            merchant.miniprogram_appid: (merchant.miniprogram_secret, self.world.miniprogram_tokens),
+        }
+        account = accounts.get(str(asked.get("appid")))
+        if account is None:
             raise LoginRefused(40013, "invalid appid")
-        if asked.get("secret") != merchant.app_secret:
+        secret, tokens = account
+        if asked.get("secret") != secret:
             raise LoginRefused(40125, "invalid appsecret")
         force = asked.get("force_refresh", False)
         if not isinstance(force, bool):
             raise LoginRefused(47001, "data format error")
-        access_token, expires_in = self.world.tokens.stable_token(force=force)
+        access_token, expires_in = tokens.stable_token(force=force)
         return {"access_token": access_token, "expires_in": expires_in}
 
 
@@ -45,7 +52,7 @@ class TicketHandler(_PostHandler):
     """/cgi-bin/ticket/getticket"""
 
     def act(self) -> dict[str, object]:
-        self.check_token()
+        self.check_token(self.world.tokens)
         if self.get_query_argument("type", "") != "jsapi":
             raise LoginRefused(40097, "invalid args")
         ticket, expires_in = self.world.tokens.ticket()
@@ -56,17 +63,23 @@ class TemplateHandler(_PostHandler):
     """/cgi-bin/message/template/send"""
 
     def act(self) -> dict[str, object]:
-        self.check_token()
-        return {"errcode": 0, "errmsg": "ok", "msgid": self.world.outbox.send_template(self.asked())}
+        self.check_token(self.world.tokens)
+        number = self.world.outbox.send_template(self.asked(), appid=self.world.merchant.appid)
+        return {"errcode": 0, "errmsg": "ok", "msgid": number}
 
 
 class SubscribeHandler(_PostHandler):
     """/cgi-bin/message/subscribe/bizsend (official account) and …/send (mini-program)"""
 
     def act(self) -> dict[str, object]:
-        self.check_token()
-        kind = "subscribe" if self.request.path.endswith("/bizsend") else "miniprogram"
-        return {"errcode": 0, "errmsg": "ok", "msgid": self.world.outbox.send_subscribed(kind, self.asked())}
+        world, merchant = self.world, self.world.merchant
+        kind, tokens, appid = (
+            ("subscribe", world.tokens, merchant.appid)
+            if self.request.path.endswith("/bizsend")
+            else ("miniprogram", world.miniprogram_tokens, merchant.miniprogram_appid)
+        )
+        self.check_token(tokens)
+        return {"errcode": 0, "errmsg": "ok", "msgid": world.outbox.send_subscribed(kind, self.asked(), appid=appid)}
 
 
 class MessagesHandler(ControlHandler):

@@ -37,25 +37,25 @@ class Outbox:
         """This person tapped "allow": one subscribe message of this template."""
         self._grants.append((openid, template_id))
 
-    def send_template(self, asked: dict[str, Any]) -> int:
+    def send_template(self, asked: dict[str, Any], *, appid: str) -> int:
         """
         Send a template message, or find the one sent before under its `client_msg_id`; return its number.
 
         Raises:
             LoginRefused: 40003, 40037 or 47003.
         """
-        message = self._message("template", asked, url=str(asked.get("url", "")))
+        message = self._message("template", asked, appid=appid, url=str(asked.get("url", "")))
         repeat = [index for index, sent in enumerate(self.messages, 1) if self._is_repeat(sent, message)]
         return repeat[0] if repeat else self._send(message)
 
-    def send_subscribed(self, kind: str, asked: dict[str, Any]) -> int:
+    def send_subscribed(self, kind: str, asked: dict[str, Any], *, appid: str) -> int:
         """
         Send a subscribe message and use up the consent; return its number.
 
         Raises:
             LoginRefused: 40003, 40037, 47003, or 43101 without consent.
         """
-        message = self._message(kind, asked, url=str(asked.get("page", "")))
+        message = self._message(kind, asked, appid=appid, url=str(asked.get("page", "")))
         consent = (message.touser, message.template_id)
         if consent not in self._grants:
             raise LoginRefused(43101, "user refuse to accept the msg")
@@ -73,9 +73,9 @@ class Outbox:
             and message.at_ms < sent.at_ms + REPEAT_S * 1000
         )
 
-    def _message(self, kind: str, asked: dict[str, Any], *, url: str) -> Message:
+    def _message(self, kind: str, asked: dict[str, Any], *, appid: str, url: str) -> Message:
         touser, template_id = str(asked.get("touser", "")), str(asked.get("template_id", ""))
-        if self._users.anywhere(touser) is None:
+        if not self._users.is_openid(touser, appid):
             raise LoginRefused(40003, "invalid openid")
         if not template_id:
             raise LoginRefused(40037, "invalid template_id")

@@ -1,4 +1,4 @@
-"""The official account's stable access token and its jsapi_ticket: made, renewed, forced and ended on the clock."""
+"""An account's stable access token and its jsapi_ticket: made, renewed, forced and ended on the clock."""
 
 import secrets
 from typing import Final
@@ -33,11 +33,17 @@ class Used(msgspec.Struct, frozen=True):
 
 
 class Tokens:
-    """A token that was renewed by itself lives on beside the new one to its end; a forced renewal kills it at once."""
+    """
+    A token that was renewed by itself lives on beside the new one to its end; a forced renewal kills it at once.
 
-    def __init__(self, records: Records, clock: Clock) -> None:
+    Args:
+        kind: Under which name the account's token is kept.
+    """
+
+    def __init__(self, records: Records, clock: Clock, *, kind: str = "stable_token") -> None:
         self._records = records
         self._clock = clock
+        self._kind = kind
 
     def stable_token(self, *, force: bool) -> tuple[str, int]:
         """
@@ -48,12 +54,12 @@ class Tokens:
         """
         now_ms = self._clock.now_ms()
         self._count(now_ms, force=force)
-        newest = self._records.get("stable_token", "newest", Issued)
+        newest = self._records.get(self._kind, "newest", Issued)
         renewed_from_ms = now_ms + RENEWED_BEFORE_END_S * 1000
         if newest is None or force or newest.ends_at_ms <= renewed_from_ms:
             before = None if force else newest
-            newest = self._issue("stable_token", now_ms)
-            self._records.put("stable_token", "before", before or Issued("", 0))
+            newest = self._issue(self._kind, now_ms)
+            self._records.put(self._kind, "before", before or Issued("", 0))
         return newest.value, int((newest.ends_at_ms - now_ms) / 1000)
 
     def ticket(self) -> tuple[str, int]:
@@ -77,7 +83,7 @@ class Tokens:
         if not access_token:
             raise LoginRefused(41001, "access_token missing")
         for name in ("newest", "before"):
-            issued = self._records.get("stable_token", name, Issued)
+            issued = self._records.get(self._kind, name, Issued)
             if issued is not None and secrets.compare_digest(issued.value.encode(), access_token.encode()):
                 if issued.ends_at_ms <= self._clock.now_ms():
                     raise LoginRefused(42001, "access_token expired")
@@ -90,7 +96,7 @@ class Tokens:
         return issued
 
     def _count(self, now_ms: float, *, force: bool) -> None:
-        used = self._records.get("stable_token", "used", Used) or Used()
+        used = self._records.get(self._kind, "used", Used) or Used()
         day = int((now_ms + _BEIJING_MS) // _DAY_MS)
         if used.day != day:
             used = Used(day=day, forced_at_ms=used.forced_at_ms)
@@ -104,4 +110,4 @@ class Tokens:
             forces=used.forces + force,
             forced_at_ms=now_ms if force else used.forced_at_ms,
         )
-        self._records.put("stable_token", "used", used)
+        self._records.put(self._kind, "used", used)

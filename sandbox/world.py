@@ -40,6 +40,7 @@ class World:
     bills: BillShelf
     notifier: Notifier
     tokens: Tokens
+    miniprogram_tokens: Tokens
     outbox: Outbox
     js_codes: JsCodes
     closing: asyncio.Event
@@ -135,6 +136,7 @@ def build_world(data_dir: Path | None, *, refund_after_s: float = REFUND_AFTER_S
         bills=BillShelf(clock),
         notifier=Notifier(records=records, clock=clock, keys=keys, ledger=ledger, faults=faults, journal=journal),
         tokens=Tokens(records, clock),
+        miniprogram_tokens=Tokens(records, clock, kind="miniprogram_token"),
         outbox=Outbox(users, clock),
         js_codes=JsCodes(records, clock),
         closing=asyncio.Event(),

@@ -23,7 +23,7 @@ from server.cache.redis import PATIENT_S, RedisCache
 from server.domain.events import PayApi
 from server.domain.rewards import RewardRule
 from server.metrics import Metrics
-from server.official_ports import MiniProgramGateway
+from server.official_ports import MessageKind, MiniProgramGateway
 from server.ports import (
     Bus,
     Cache,
@@ -50,7 +50,7 @@ from server.usecases.outbox import Outbox
 from server.usecases.reconcile_daily import DailyReconciliation
 from server.usecases.record_notifies import NotifyRecorder
 from server.usecases.relay import Relay
-from server.usecases.teller import Teller
+from server.usecases.teller import Teller, Way
 from server.usecases.watch_certificates import CertificateWatch
 from server.webhooks.client import WebhookClient, endpoint_name
 from server.webhooks.signature import read_secret
@@ -58,7 +58,6 @@ from server.wechat import key_files
 from server.wechat.client import WeChatPayClient
 from server.wechat.line import Certificate
 from server.wechat.official_client import MiniProgramClient, OfficialClient, WeChatLoginClient
-from server.wechat.official_message import Template
 from server.wechat.router import PayRouter
 from server.wechat.v2_sign import Merchant, SignType
 from server.wechat.v3_client import WeChatPayV3Client
@@ -100,6 +99,7 @@ class Services:
     login: LoginGateway
     official: OfficialAccount
     miniprogram: MiniProgramGateway | None
+    miniprogram_account: OfficialAccount | None  # sends its messages, where there is a template for them
     presence: CachedPresence
     clock: Clock
     bell: asyncio.Event  # rings when an order has something to do
@@ -112,7 +112,8 @@ class Services:
         rule = RewardRule(
             initiator_points=self.settings.reward_initiator_points, payer_points=self.settings.reward_payer_points
         )
-        teller = Teller(self.official, self.presence, self.settings.origin)
+        accounts = {MessageKind.MINIPROGRAM: self.miniprogram_account}
+        ways = [Way(accounts.get(each.kind) or self.official, each) for each in self.settings.message_templates]
         return Means(
             store=self.store,
             bus=self.bus,
@@ -122,7 +123,7 @@ class Services:
             rule=rule,
             outbox=self.outbox,
             origin=self.settings.origin,
-            teller=teller if self.settings.wechat_template_id else None,
+            teller=Teller(ways, self.presence, self.settings.origin) if ways else None,
             metrics=self.metrics,
         )
 
@@ -183,8 +184,9 @@ class Services:
     async def aclose(self) -> None:
         """Let go of everything, in the reverse order of its making."""
         await self.traces.aclose()
-        if self.miniprogram is not None:
-            await self.miniprogram.aclose()
+        for optional in (self.miniprogram, self.miniprogram_account):
+            if optional is not None:
+                await optional.aclose()
         ends = (self.presence, self.official, self.login, self.gateway, self.bus, self.visits, self.cache, self.store)
         for service in ends:
             await service.aclose()
@@ -225,7 +227,6 @@ async def build(settings: Settings) -> Services:
         await v3.keys.begin()  # a notify that comes at once must find the key it was signed with
     bell = asyncio.Event()
     cache = await RedisCache.open(redis_url) if redis_url else LocalCache(time.monotonic)
-    credentials = await RedisCache.open(redis_url, wait_s=PATIENT_S) if redis_url else LocalCache(time.monotonic)
     certificates = CertificateWatch(lambda: (own, v3.keys.ending if v3 else None), cache=cache, clock=clock)
     left = "Days that a certificate in use is still good for, by whose it is: merchant or platform (WeChat Pay)."
     metrics.watch_each("daifu_certificate_days_left", left, "whose", certificates.days_left)
@@ -252,8 +253,11 @@ async def build(settings: Settings) -> Services:
             authorize_base_url=settings.authorize_url,
             total_s=settings.wechat_timeout_s,
         ),
-        official=OfficialAccount(settings.wechat_appid, official_client_of(settings), cache=credentials, clock=clock),
+        official=OfficialAccount(
+            settings.wechat_appid, official_client_of(settings), cache=await _credentials(settings), clock=clock
+        ),
         miniprogram=miniprogram_client_of(settings),
+        miniprogram_account=await _miniprogram_account(settings, clock),
         presence=CachedPresence(cache),
         clock=clock,
         bell=bell,
@@ -278,14 +282,22 @@ def merchant_of(settings: Settings) -> Merchant:
 
 def official_client_of(settings: Settings) -> OfficialClient:
     """Return the client of the official account."""
-    fields = dict(field.split("=") for field in settings.wechat_template_fields)
-    return OfficialClient(
-        settings.wechat_appid,
-        settings.wechat_app_secret.get_secret_value(),
-        settings.official_url,
-        template=Template(settings.wechat_template_id, fields) if settings.wechat_template_id else None,
-        total_s=settings.wechat_timeout_s,
-    )
+    secret = settings.wechat_app_secret.get_secret_value()
+    return OfficialClient(settings.wechat_appid, secret, settings.official_url, total_s=settings.wechat_timeout_s)
+
+
+async def _miniprogram_account(settings: Settings, clock: Clock) -> OfficialAccount | None:
+    if not settings.wechat_miniprogram_template_id:
+        return None
+    appid, secret = settings.wechat_miniprogram_appid, settings.wechat_miniprogram_secret.get_secret_value()
+    client = OfficialClient(appid, secret, settings.official_url, total_s=settings.wechat_timeout_s)
+    return OfficialAccount(appid, client, cache=await _credentials(settings), clock=clock)
+
+
+async def _credentials(settings: Settings) -> Cache:
+    """Return the cache for one account's credentials, which is waited for longer than any other."""
+    redis_url = settings.redis_url.get_secret_value()
+    return await RedisCache.open(redis_url, wait_s=PATIENT_S) if redis_url else LocalCache(time.monotonic)
 
 
 def miniprogram_client_of(settings: Settings) -> MiniProgramClient | None:

@@ -1,6 +1,8 @@
 """The seams toward WeChat's official account and mini-program; what is not about paying. See `ports.py`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
@@ -34,6 +36,23 @@ class PaidMessage(Struct, frozen=True, kw_only=True):
     paid_at_ms: int
 
 
+class MessageKind(StrEnum):
+    """By which of WeChat's calls a message goes, and so to whom it can."""
+
+    TEMPLATE = "message/template/send"  # who follows the official account
+    SUBSCRIBE = "message/subscribe/bizsend"  # who agreed to one message of the official account
+    MINIPROGRAM = "message/subscribe/send"  # who agreed to one message of the mini-program
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template of ours at WeChat: its id, and what each of its fields says, such as `thing1` the `title`."""
+
+    kind: MessageKind
+    template_id: str
+    fields: Mapping[str, str]
+
+
 class Presence(Protocol):
     """Who is looking at his own order just now. A hint: who cannot be found does not look."""
 
@@ -61,12 +80,14 @@ class OfficialGateway(Protocol):
         """Return the signature that lets the page at this address (without fragment) use the JS-SDK."""
         ...
 
-    async def send_paid(self, access_token: str, message: PaidMessage) -> None:
+    async def send_paid(self, access_token: str, message: PaidMessage, template: Template) -> None:
         """
-        Send a template message. Safe to repeat for ten minutes.
+        Send a message. Safe to repeat for ten minutes: a template message is sent once, a subscribe message once for
+        each consent.
 
         Raises:
-            WeChatRefused: It will never be sent: 43004 does not follow the account, 40037 no such template, …
+            WeChatRefused: It will never be sent: 43004 does not follow the account, 43101 did not agree, 40037 no such
+                template, …
         """
         ...
 

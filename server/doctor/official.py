@@ -7,7 +7,7 @@ from server.doctor.finding import Finding, by_hand, ok
 from server.doctor.wechat_refusals import of_official_call
 from server.domain.money import Fen
 from server.errors import LoginRefused, StaleToken, WeChatError
-from server.official_ports import PaidMessage
+from server.official_ports import MessageKind, PaidMessage, Template
 from server.wechat.official_client import OfficialClient
 from settings import Settings
 
@@ -17,7 +17,8 @@ async def check_official(settings: Settings) -> list[Finding]:
     client = official_client_of(settings)
     try:
         token = await client.fetch_access_token(force=False)
-        template = [await _template(client, token.value, settings.origin)] if settings.wechat_template_id else []
+        templates = [each for each in settings.message_templates if each.kind is MessageKind.TEMPLATE]
+        template = [await _template(client, token.value, settings.origin, each) for each in templates]
     except WeChatError as error:
         return [of_official_call(error, setting="WECHAT_APPID, WECHAT_APP_SECRET")]
     finally:
@@ -42,7 +43,7 @@ async def check_miniprogram(settings: Settings) -> list[Finding]:
     return [ok("miniprogram_fine")]
 
 
-async def _template(client: OfficialClient, token: str, origin: str) -> Finding:
+async def _template(client: OfficialClient, token: str, origin: str, template: Template) -> Finding:
     """WeChat may name the receiver before it looks at the template; then nothing is known of that."""
     nobody = PaidMessage(
         openid="daifu_doctor_nobody",
@@ -56,7 +57,7 @@ async def _template(client: OfficialClient, token: str, origin: str) -> Finding:
         paid_at_ms=0,
     )
     try:
-        await client.send_paid(token, nobody)
+        await client.send_paid(token, nobody, template)
     except StaleToken:
         return by_hand("template_unproved")
     except WeChatError as error:

@@ -1,11 +1,13 @@
-"""What the official account does for us: its token and ticket are kept here, and nobody else sees them."""
+"""
+What an official account, or a mini-program, does for us: its token and ticket are kept here, and nobody else sees them.
+"""
 
 import secrets
 from typing import Final
 
 from msgspec import Struct
 
-from server.official_ports import Credential, OfficialGateway, PaidMessage
+from server.official_ports import Credential, OfficialGateway, PaidMessage, Template
 from server.ports import Cache, Clock
 from server.usecases.credential import Keeper
 
@@ -25,7 +27,7 @@ class PageSignature(Struct, frozen=True, kw_only=True):
 
 
 class OfficialAccount:
-    """One official account, whose access token all processes share through the cache, which ends with it."""
+    """One account or mini-program, whose access token all processes share through the cache, which ends with it."""
 
     def __init__(self, appid: str, gateway: OfficialGateway, *, cache: Cache, clock: Clock) -> None:
         self._appid = appid
@@ -52,15 +54,15 @@ class OfficialAccount:
         )
         return PageSignature(appId=self._appid, timestamp=timestamp_s, nonceStr=nonce, signature=signature)
 
-    async def send_paid(self, message: PaidMessage) -> None:
+    async def send_paid(self, message: PaidMessage, template: Template) -> None:
         """
-        Tell an initiator of a payment, by template message.
+        Tell an initiator of a payment, by a message of this template.
 
         Raises:
             WeChatRefused: It will never be sent.
             WeChatUnavailable, StaleToken: Unknown, or not now.
         """
-        await self._token.use(lambda token: self._gateway.send_paid(token, message))
+        await self._token.use(lambda token: self._gateway.send_paid(token, message, template))
 
     async def aclose(self) -> None:
         await self._gateway.aclose()

@@ -1,29 +1,44 @@
 """Who tells an initiator of a payment when he does not look, and how it is known whether he looks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
+
+import structlog
 
 from server.domain.document import Order, Payment
-from server.official_ports import PaidMessage, Presence
+from server.errors import WeChatRefused
+from server.official_ports import PaidMessage, Presence, Template
 from server.usecases.official_account import OfficialAccount
+
+log = structlog.get_logger()
 
 SOMEBODY: Final = "朋友"  # a payer whose name nobody knows; templates are written in Chinese
 
 
+class Way(NamedTuple):
+    """One way to reach somebody: a template, and the account or mini-program it belongs to."""
+
+    account: OfficialAccount
+    template: Template
+
+
 @dataclass(frozen=True)
 class Teller:
-    """`origin` is daifu's address: the message opens the order there."""
+    """`ways`, at least one, are tried in their order. `origin` is daifu's address: messages open the order there."""
 
-    official: OfficialAccount
+    ways: Sequence[Way]
     presence: Presence
     origin: str
 
     async def tell(self, order: Order, payment: Payment) -> None:
         """
-        Send the message about this payment. Safe to repeat for ten minutes: its number is the payment's.
+        Send the message about this payment by the first way that WeChat takes: nobody here knows whether he follows
+        the account, what he agreed to, or whether his openid is the mini-program's. Safe to repeat for ten minutes: its
+        number is the payment's.
 
         Raises:
-            WeChatRefused: It will never be sent.
+            WeChatRefused: It will never be sent; what the last way was refused for.
             WeChatUnavailable, StaleToken: Unknown, or not now.
         """
         message = PaidMessage(
@@ -37,4 +52,10 @@ class Teller:
             shares=len(order.shares),
             paid_at_ms=payment.paid_at_ms or 0,
         )
-        await self.official.send_paid(message)
+        *others, last = self.ways
+        for way in others:
+            try:
+                return await way.account.send_paid(message, way.template)
+            except WeChatRefused as refused:
+                log.info("message_other_way", order_id=order.order_id, kind=way.template.kind, code=refused.code)
+        return await last.account.send_paid(message, last.template)

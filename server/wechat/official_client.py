@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from server.errors import WeChatRefused
-from server.official_ports import Credential, PaidMessage
+from server.official_ports import Credential, PaidMessage, Template
 from server.ports import Scope, WeChatUser
 from server.wechat import miniprogram, official, official_message, official_token
 from server.wechat.line import JSON, TOTAL_TIMEOUT_S, Line
@@ -46,7 +45,7 @@ class WeChatLoginClient:
 
 
 class OfficialClient:
-    """Fills `ports.OfficialGateway` for one official account. Without a template it sends no messages."""
+    """Fills `ports.OfficialGateway` for one official account, or for a mini-program, which has no ticket."""
 
     def __init__(
         self,
@@ -54,10 +53,8 @@ class OfficialClient:
         app_secret: str,
         base_url: str,
         *,
-        template: official_message.Template | None = None,
         total_s: float = TOTAL_TIMEOUT_S,
     ) -> None:
-        self._template = template
         self._appid = appid
         self._app_secret = app_secret
         self._line = Line([base_url], total_s)
@@ -74,12 +71,11 @@ class OfficialClient:
     def sign_page(self, *, ticket: str, nonce: str, timestamp_s: int, url: str) -> str:
         return official_token.jssdk_signature(ticket=ticket, nonce=nonce, timestamp_s=timestamp_s, url=url)
 
-    async def send_paid(self, access_token: str, message: PaidMessage) -> None:
-        if self._template is None:
-            raise WeChatRefused(official_message.TEMPLATE, "TEMPLATE", "no template is configured")
-        path = official_message.template_path(access_token)
-        body = official_message.template_body(message, self._template)
-        official_message.check_sent(await self._line.fetch(official_message.TEMPLATE, "POST", path, body, headers=JSON))
+    async def send_paid(self, access_token: str, message: PaidMessage, template: Template) -> None:
+        kind = template.kind
+        path = official_message.message_path(kind, access_token)
+        body = official_message.message_body(message, template)
+        official_message.check_sent(kind, await self._line.fetch(kind, "POST", path, body, headers=JSON))
 
     async def aclose(self) -> None:
         await self._line.aclose()

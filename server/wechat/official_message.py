@@ -1,21 +1,18 @@
 """
-Template messages of an official account: what to send, and what the answers mean.
+Messages to people, of an official account or a mini-program: what to send, and what the answers mean.
 
-Source: WeChat Official Accounts, "template messages".
+Source: WeChat Official Accounts, "template messages", "subscribe messages"; WeChat Mini Programs, "subscribe messages".
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
 import msgspec
 
-from server.official_ports import PaidMessage
+from server.official_ports import MessageKind, PaidMessage, Template
 from server.wechat import errcode
 from server.wechat.beijing import to_beijing_text
-
-TEMPLATE: Final = "message/template/send"
 
 # Sending it again brings the same answer: wrong or not following openid, template, address, not subscribed, data.
 FINAL: Final = errcode.CONFIGURATION | {40003, 40036, 40037, 41030, 43004, 43101, 47003}
@@ -32,37 +29,28 @@ FACTS: Final[Mapping[str, Callable[[PaidMessage], str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    """The account's template: its id, and which of `FACTS` each of its fields says, such as `thing1` the `title`."""
-
-    template_id: str
-    fields: Mapping[str, str]
-
-
-def template_path(access_token: str) -> str:
+def message_path(kind: MessageKind, access_token: str) -> str:
     """Return path and query of the call. They carry the token: never log them."""
-    return f"/cgi-bin/{TEMPLATE}?{urlencode({'access_token': access_token})}"
+    return f"/cgi-bin/{kind}?{urlencode({'access_token': access_token})}"
 
 
-def template_body(message: PaidMessage, template: Template) -> bytes:
+def message_body(message: PaidMessage, template: Template) -> bytes:
     """
-    Return the message. WeChat sends the same `client_msg_id` to the same person once within ten minutes.
+    Return the message. Values of `thing` fields are cut to what WeChat takes.
 
-    Values of `thing` fields are cut to what WeChat takes.
+    WeChat sends the same `client_msg_id` of a template message to the same person once within ten minutes. Of the
+    mini-program's pages nothing is known here, so its message names none.
     """
-    return msgspec.json.encode(
-        {
-            "touser": message.openid,
-            "template_id": template.template_id,
-            "url": message.url,
-            "client_msg_id": message.client_msg_id,
-            "data": {name: {"value": _fitting(name, FACTS[fact](message))} for name, fact in template.fields.items()},
-        }
-    )
+    data = {name: {"value": _fitting(name, FACTS[fact](message))} for name, fact in template.fields.items()}
+    about = {
+        MessageKind.TEMPLATE: {"url": message.url, "client_msg_id": message.client_msg_id},
+        MessageKind.SUBSCRIBE: {"page": message.url},
+        MessageKind.MINIPROGRAM: {},
+    }[template.kind]
+    return msgspec.json.encode({"touser": message.openid, "template_id": template.template_id, **about, "data": data})
 
 
-def check_sent(body: bytes) -> None:
+def check_sent(kind: MessageKind, body: bytes) -> None:
     """
     Return if WeChat took the message; whether it arrived is never known here.
 
@@ -71,7 +59,7 @@ def check_sent(body: bytes) -> None:
         WeChatRefused: This message will never be sent.
         WeChatUnavailable: Unknown, or not now.
     """
-    errcode.check_with_token(TEMPLATE, errcode.decode(TEMPLATE, body, errcode.Answer), final=FINAL)
+    errcode.check_with_token(kind, errcode.decode(kind, body, errcode.Answer), final=FINAL)
 
 
 def _fitting(name: str, value: str) -> str:

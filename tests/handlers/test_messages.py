@@ -12,7 +12,7 @@ from sandbox.app import Sandbox
 from server.bus.presence import CachedPresence
 from server.domain.document import Order
 from server.domain.effects import EffectKind
-from tests.people import PATIENCE_S, Person
+from tests.people import PATIENCE_S, Person, a_client
 from tests.running import Daifu, start_daifu
 
 
@@ -26,6 +26,12 @@ async def daifu(wechat: Sandbox, wechat_control: httpx.AsyncClient, tmp_path: Pa
         merchant=merchant,
         wechat_template_id="t1",
         wechat_template_fields="thing1=title,thing2=payer,amount3=amount",
+        wechat_subscribe_template_id="s1",
+        wechat_subscribe_template_fields="thing1=payer",
+        wechat_miniprogram_template_id="m1",
+        wechat_miniprogram_template_fields="thing1=payer",
+        wechat_miniprogram_appid=merchant["miniprogram_appid"],
+        wechat_miniprogram_secret=merchant["miniprogram_secret"],
     )
     yield server
     await server.aclose()
@@ -130,6 +136,36 @@ async def test_what_wechat_refuses_is_let_go(till: Till, initiator: Person, frie
     await till.pay(friend, order_id)
     await till.told(order_id)
     assert await till.calls("template") == 1
+
+
+async def test_who_follows_no_account_is_told_by_the_message_he_agreed_to(
+    till: Till, daifu: Daifu, initiator: Person, friend: Person
+) -> None:
+    await till.control.post("/_sim/faults", json={"target": "message", "kind": "error", "code": 43004})
+    order_id = (await initiator.place_order())["order_id"]
+    openid = (await daifu.services.store.get(order_id)).initiator.openid
+    await till.control.post("/_sim/messages", json={"openid": openid, "template_id": "s1"})
+    await till.pay(friend, order_id)
+    await till.told(order_id)
+
+    [message] = await till.messages()
+    assert (message["kind"], message["data"]) == ("subscribe", {"thing1": "小明"})
+    assert message["url"] == f"{daifu.url}/orders/{order_id}"
+
+
+async def test_who_came_by_the_mini_program_is_told_there(till: Till, daifu: Daifu, friend: Person) -> None:
+    code = (await till.control.post("/_sim/js_code", json={"persona": "老王"})).json()["js_code"]
+    async with a_client(daifu.url) as phone:
+        token = (await phone.post("/auth/miniprogram", json={"code": code})).json()["token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        placed = await phone.post("/api/orders", json={"title": "奶茶", "amount": 1800}, headers=bearer)
+    order_id = placed.json()["order"]["order_id"]
+    openid = (await daifu.services.store.get(order_id)).initiator.openid
+    await till.control.post("/_sim/messages", json={"openid": openid, "template_id": "m1"})
+    await till.pay(friend, order_id)
+    await till.told(order_id)
+
+    assert [(message["kind"], message["touser"]) for message in await till.messages()] == [("miniprogram", openid)]
 
 
 @pytest.mark.parametrize("fault", [{"kind": "fail_after"}, {"kind": "error", "code": -1}])

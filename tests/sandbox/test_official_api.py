@@ -27,7 +27,8 @@ async def errcode_of_ticket(rig: Rig, access_token: str) -> int:
 
 async def send(rig: Rig, kind: str = "template/send", /, **changes: object) -> dict[str, object]:
     asked = {"touser": await rig.openid(), "template_id": "t1", "data": {"thing1": {"value": "奶茶"}}, **changes}
-    path = f"/cgi-bin/message/{kind}?access_token={await token(rig)}"
+    own = {"appid": rig.merchant["miniprogram_appid"], "secret": rig.merchant["miniprogram_secret"]}
+    path = f"/cgi-bin/message/{kind}?access_token={await token(rig, **(own if kind == 'subscribe/send' else {}))}"
     return dict((await rig.http.post(path, json=asked)).json())
 
 
@@ -118,9 +119,20 @@ class TestMessages:
         assert (await send(rig, "subscribe/bizsend"))["errcode"] == 43101
         await rig.http.post("/_sim/messages", json={"openid": await rig.openid(), "template_id": "t1"})
 
-        answers = [(await send(rig, kind))["errcode"] for kind in ("subscribe/send", "subscribe/bizsend")]
+        answers = [(await send(rig, "subscribe/bizsend"))["errcode"] for _ in range(2)]
 
         assert answers == [0, 43101]
+        assert [message["kind"] for message in await messages(rig)] == ["subscribe"]
+
+    async def test_the_mini_programs_own_goes_with_its_own_token_to_its_own_openids(self, rig: Rig) -> None:
+        openid = await rig.openid_under(rig.merchant["miniprogram_appid"])
+        await rig.http.post("/_sim/messages", json={"openid": openid, "template_id": "t1"})
+
+        assert (await send(rig, "subscribe/send"))["errcode"] == 40003
+        assert (await send(rig, "subscribe/bizsend", touser=openid))["errcode"] == 40003
+        assert (await send(rig, "subscribe/send", touser=openid))["errcode"] == 0
+        stranger = await rig.http.post(f"/cgi-bin/message/subscribe/send?access_token={await token(rig)}", json={})
+        assert stranger.json()["errcode"] == 40001
         assert [message["kind"] for message in await messages(rig)] == ["miniprogram"]
 
 

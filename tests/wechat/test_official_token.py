@@ -7,9 +7,8 @@ import pytest
 
 from server.domain.money import Fen
 from server.errors import StaleToken, WeChatRefused, WeChatUnavailable
-from server.official_ports import Credential, PaidMessage
+from server.official_ports import Credential, MessageKind, PaidMessage, Template
 from server.wechat import official_message, official_token
-from server.wechat.official_message import Template
 
 TICKET = "sM4AOVdWfPE4DxkXGEs8VMCPGGVi4C3VM0P37wVUCFvkVAy_90u5h9nbSlYy3-Sl-HhTdfl2fzFy1AOcHKP7qg"
 
@@ -67,7 +66,7 @@ def test_a_call_with_a_token_that_is_not_valid_asks_for_a_new_one(errcode: int) 
     with pytest.raises(StaleToken):
         official_token.read_ticket(said(errcode=errcode, errmsg="invalid credential"))
     with pytest.raises(StaleToken):
-        official_message.check_sent(said(errcode=errcode, errmsg="invalid credential"))
+        official_message.check_sent(MessageKind.TEMPLATE, said(errcode=errcode, errmsg="invalid credential"))
 
 
 @pytest.mark.parametrize(
@@ -94,10 +93,20 @@ def test_what_is_no_token_is_unknown(body: bytes) -> None:
 @pytest.mark.parametrize("errcode", [40003, 40037, 43004, 43101, 47003])
 def test_a_message_that_nobody_will_ever_get_is_refused(errcode: int) -> None:
     with pytest.raises(WeChatRefused):
-        official_message.check_sent(said(errcode=errcode, errmsg="no"))
+        official_message.check_sent(MessageKind.SUBSCRIBE, said(errcode=errcode, errmsg="no"))
 
 
-def test_a_message_carries_its_number_and_fields_cut_to_what_wechat_takes() -> None:
+@pytest.mark.parametrize(
+    ("kind", "about"),
+    [
+        (MessageKind.TEMPLATE, {"url": "https://x/", "client_msg_id": "7"}),
+        (MessageKind.SUBSCRIBE, {"page": "https://x/"}),
+        (MessageKind.MINIPROGRAM, {}),
+    ],
+)
+def test_a_message_carries_what_its_kind_has_and_fields_cut_to_what_wechat_takes(
+    kind: MessageKind, about: dict[str, str]
+) -> None:
     message = PaidMessage(
         openid="o1",
         url="https://x/",
@@ -110,11 +119,10 @@ def test_a_message_carries_its_number_and_fields_cut_to_what_wechat_takes() -> N
         paid_at_ms=1795249454000,
     )
     fields = {"thing1": "title", "name2": "payer", "amount3": "amount", "thing4": "progress", "time5": "paid_at"}
-    assert msgspec.json.decode(official_message.template_body(message, Template("t", fields))) == {
+    assert msgspec.json.decode(official_message.message_body(message, Template(kind, "t", fields))) == {
         "touser": "o1",
         "template_id": "t",
-        "url": "https://x/",
-        "client_msg_id": "7",
+        **about,
         "data": {
             "thing1": {"value": "长" * 19 + "…"},
             "name2": {"value": "微信用户"},
