@@ -73,11 +73,13 @@ async def test_money_paid_while_the_server_is_dead_reaches_both_pages_after_its_
         assert await tab.was_not_reloaded()
 
 
-async def test_a_phone_without_a_network_and_a_frozen_tab_both_end_on_paid_by_themselves(
+async def test_a_phone_offline_for_a_minute_and_a_frozen_tab_both_end_on_paid_by_themselves(
     daifu: Daifu, phones: Phones, wechat_control: httpx.AsyncClient
 ) -> None:
     phones.expect_complaint("ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED|WebSocket connection to")
-    initiator = await phones.open_as("小红", daifu.url)
+    initiator = await phones.new()
+    await initiator.page.clock.install()
+    await (await initiator.open(daifu.url)).log_in_as("小红")
     link = await initiator.create_order()
     looker = await phones.open_as("老王", link)
     for tab in (initiator, looker):
@@ -92,6 +94,9 @@ async def test_a_phone_without_a_network_and_a_frozen_tab_both_end_on_paid_by_th
         await friend.log_in()
         out_trade_no = await friend.start_payment(link.rsplit("/", 1)[1])
         await wechat_control.post("/_sim/pay", json={"out_trade_no": out_trade_no, "outcome": "ok"})
+    await initiator.page.clock.run_for(60_000)  # every try to come back runs into the missing network
+    await shows_no_connection(initiator)
+    await initiator.shows("#live", "Waiting for a friend")
     await initiator.page.context.set_offline(False)
     await devtools.send("Page.setWebLifecycleState", {"state": "active"})
 
