@@ -53,7 +53,7 @@ faults: $(VENV)/.dev strace ## kill -9 at every point of the money's way, and pa
 
 pictures: $(VENV)/.dev browser ## walk through every state of the pages in every look, pictures to var/pictures
 	@mkdir -p var/pictures
-	DAIFU_SCREENSHOTS=var/pictures $(PY) -m pytest -q tests/e2e -k "looks or fits or keypad or operator or guest or outside"
+	DAIFU_SCREENSHOTS=var/pictures $(PY) -m pytest -q tests/e2e -k "looks or fits or keypad or menu or operator or guest or outside"
 
 fuzz-api: $(VENV)/.dev ## thousands of requests made up from the API's description, right ones and wrong ones
 	HYPOTHESIS_PROFILE=thorough $(PY) -m pytest -q --timeout 3600 tests/handlers/test_openapi_conformance.py

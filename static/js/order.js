@@ -18,6 +18,7 @@ import { countdown, initiatorView, named, words } from "./order_view.js";
 import { watchOrder } from "./page_watch.js";
 import { peopleRows } from "./people_view.js";
 import { drawPoster, showPoster } from "./poster.js";
+import { isInWeChat, showShareGuide } from "./share_guide.js";
 import { ask, errorText, everySecond, markReady, shareCardOf, showWhoIAm, startPage, toast } from "./shell.js";
 
 const page = startPage();
@@ -129,6 +130,12 @@ function showVisitors(newest) {
   draw();
 }
 
+/** WeChat tells no page that it was passed on: that he was about to is all that can be counted. */
+function send() {
+  api.tellShared(orderId);
+  showShareGuide(say);
+}
+
 /** The watch pushes who opened the link; a page that has to poll asks. What cannot be read now is read the next time. */
 async function askVisitors() {
   if (isPolling && order?.state === "OPEN" && !document.hidden) showVisitors(await api.visitors(orderId).catch(() => visitors));
@@ -161,7 +168,11 @@ drawShareLink(page);
 byId("as-friend").hidden = !page.simulated;
 byId("open-as-friend").href = `/auth/login?next=${encodeURIComponent(`/pay/${orderId}`)}&switch=1`;
 byId("open-outside").href = `/pay/${orderId}?outside=1`;
-byId("wechat-hint").hidden = !/MicroMessenger/i.test(window.navigator.userAgent);
+const hasMenu = isInWeChat(window);
+byId("send").hidden = !hasMenu;
+byId("copy-link").classList.toggle("weui-btn_primary", !hasMenu);
+byId("copy-link").classList.toggle("weui-btn_default", hasMenu);
+byId("send").addEventListener("click", send);
 byId("poster").addEventListener("click", poster);
 byId("close").addEventListener("click", ({ currentTarget }) =>
   afterAsking(currentTarget, ["close_title", words("close_ask")], () => api.closeOrder(orderId)),

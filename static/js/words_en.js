@@ -91,6 +91,7 @@ export const EN = {
   qr: "QR code of the link to pay",
   qr_hint: "A friend scans this with WeChat to pay",
   wechat_hint: "Tap ··· above and send it to a friend",
+  guide_done: "Got it",
   poster: "Save a poster",
   poster_title: "QR code poster",
   poster_alt: "Poster: {name} asks you to pay ¥{amount}, {title}",

@@ -95,6 +95,7 @@ export const ZH = {
   qr: "代付二维码",
   qr_hint: "朋友用微信扫一扫即可付款",
   wechat_hint: "点右上角 ···，发送给朋友",
+  guide_done: "知道了",
   poster: "保存海报",
   poster_title: "二维码海报",
   poster_alt: "海报：{name}请你代付 ¥{amount}，{title}",

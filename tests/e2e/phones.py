@@ -33,6 +33,7 @@ LIVE_MS: Final = 3_000
 PHONE_AGENT: Final = (
     "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36"
 )
+WECHAT_AGENT: Final = PHONE_AGENT + " MicroMessenger/8.0.60.2860 WeChat/arm64"
 
 _TELL_VIOLATIONS: Final = """
 document.addEventListener("securitypolicyviolation", (event) => {
@@ -51,11 +52,16 @@ class Look:
     width: int = 375
     dark: bool = False
     is_phone: bool = False  # what the browser says of itself; `width` is what it is
+    is_wechat: bool = False  # likewise
     has_touch: bool = False
 
     @property
     def name(self) -> str:
         return f"{self.locale}-{self.width}-{'dark' if self.dark else 'light'}"
+
+    @property
+    def user_agent(self) -> str | None:
+        return WECHAT_AGENT if self.is_wechat else PHONE_AGENT if self.is_phone else None
 
     @property
     def height(self) -> int:
@@ -183,7 +189,7 @@ class Phones:
             locale=look.locale,
             viewport={"width": look.width, "height": look.height},
             color_scheme="dark" if look.dark else "light",
-            user_agent=PHONE_AGENT if look.is_phone else None,
+            user_agent=look.user_agent,
             has_touch=look.has_touch,
             permissions=["clipboard-read", "clipboard-write"],
         )
