@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from tornado.web import StaticFileHandler
 
@@ -33,10 +34,11 @@ class PageHandler(BaseHandler):
         """
         Send the browser to our one address if it came by another name (localhost for 127.0.0.1).
 
-        Cookies, the login's way back and the socket's Origin all belong to that address.
+        Cookies, the login's way back and the socket's Origin all belong to that address. Its scheme is not looked at:
+        behind a proxy that speaks TLS every request comes as plain http.
         """
         origin = self.services.settings.origin
-        if f"{self.request.protocol}://{self.request.host}" == origin or not self.services.settings.simulator_url:
+        if self.request.host == urlsplit(origin).netloc or not self.services.settings.simulator_url:
             return False
         self.redirect(origin + (self.request.uri or "/"))
         return True

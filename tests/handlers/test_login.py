@@ -258,6 +258,20 @@ class TestTheWayBack:
             answer = await newcomer.http.get("/pay/x?y=1", headers={"Host": host})
             assert answer.headers["location"] == f"{daifu.url}/pay/x?y=1"
 
+    async def test_behind_a_proxy_that_speaks_tls_nobody_is_sent_in_circles(
+        self, wechat: Sandbox, wechat_control: httpx.AsyncClient, tmp_path: Path
+    ) -> None:
+        daifu = await start_daifu(
+            data_dir=tmp_path,
+            wechat_url=wechat.url,
+            merchant=(await wechat_control.get("/_sim/merchant")).json(),
+            public_url="https://127.0.0.1",
+        )
+        async with a_client(daifu.url, headers={"Host": "127.0.0.1"}) as http:
+            assert (await http.get("/")).headers["location"].startswith("/auth/login")
+            assert (await http.get("/auth/login")).headers["location"].startswith(wechat.url)
+        await daifu.aclose()
+
 
 class TestWhileWeChatIsDown:
     @pytest.mark.parametrize(
