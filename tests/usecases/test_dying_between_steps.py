@@ -1,5 +1,6 @@
 """A process that dies between any two steps of a request of the merchant's: the same request again does the rest."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -12,13 +13,15 @@ from server.domain.document import Order
 from server.domain.events import Person
 from server.domain.money import Fen
 from server.ports import Store
-from server.stores.sqlite import SqliteStore
 from server.usecases.idempotency import Idempotency
 from server.usecases.merchant_orders import MERCHANT, place_merchant_order
 from server.usecases.place_order import OrderDraft
 from server.usecases.refund_order import refund_order
 from tests.builders import NOW_MS, ORDER_ID, after, an_order, paid, refund_asked, started
+from tests.contracts.store_fillings import OpenStore, every_filling
 from tests.running import ShiftedClock
+
+pytestmark = every_filling
 
 DRAFT = OrderDraft(title="奶茶", note="", shares=(Fen(100),), ttl_s=600, earns=False, merchant_order_no="A-1")
 
@@ -60,8 +63,8 @@ class Silence:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    async with aclosing(await SqliteStore.open(tmp_path / "daifu.db")) as store:
+async def store(open_store: OpenStore, tmp_path: Path) -> AsyncIterator[Store]:
+    async with aclosing(await open_store(tmp_path)) as store:
         yield store
 
 
@@ -76,26 +79,50 @@ async def steps_until_done(store: Store, request: Callable[[Store], Awaitable[Or
     raise AssertionError
 
 
+async def place(store: Store, key: str | None = "k-1") -> Order:
+    return await place_merchant_order(
+        DRAFT,
+        Person("", "某某奶茶"),
+        body=b"{}",
+        idempotency_key=key,
+        store=store,
+        clock=ShiftedClock(),
+        new_order_id=lambda: str(ULID()),
+    )
+
+
+async def placed(store: Store) -> list[Order]:
+    return list(await store.list_orders(from_id="0", before="~", state=None, limit=9))
+
+
 @pytest.mark.parametrize("key", [None, "k-1"])
-async def test_one_order_is_placed_whatever_died(store: SqliteStore, key: str | None) -> None:
-    async def place(store: Store) -> Order:
-        return await place_merchant_order(
-            DRAFT,
-            Person("", "某某奶茶"),
-            body=b"{}",
-            idempotency_key=key,
-            store=store,
-            clock=ShiftedClock(),
-            new_order_id=lambda: str(ULID()),
-        )
+async def test_one_order_is_placed_whatever_died(store: Store, key: str | None) -> None:
+    assert await steps_until_done(store, lambda dying: place(dying, key)) >= 2
 
-    assert await steps_until_done(store, place) >= 2
-
-    orders = await store.list_orders(from_id="0", before="~", state=None, limit=9)
-    assert [await place(store)] == list(orders)
+    assert [await place(store, key)] == await placed(store)
 
 
-async def test_a_part_goes_back_once_whatever_died(store: SqliteStore) -> None:
+@pytest.mark.parametrize("longest", range(4))
+async def test_fifty_at_once_are_one_order_though_most_of_them_die_on_their_way(store: Store, longest: int) -> None:
+    """Nobody gets further than `longest` steps at first: whoever comes after finds every possible half of an order."""
+
+    async def place_or_die(number: int) -> Order | None:
+        dying = cast("Store", DyingStore(store, calls=number % (longest + 1)))
+        try:
+            return await place(dying)
+        except KilledError:
+            return None
+
+    before = await asyncio.gather(*(place_or_die(number) for number in range(50)))
+    again = await asyncio.gather(*(place(store) for _ in range(50)))
+
+    (order,) = await placed(store)
+    assert None in before
+    assert {each.order_id for each in [*before, *again] if each is not None} == {order.order_id}
+    assert all(each == order for each in again)
+
+
+async def test_a_part_goes_back_once_whatever_died(store: Store) -> None:
     await store.insert(an_order(order_id=ORDER_ID))
     await store.replace(after(an_order(), started(), paid(), now_ms=NOW_MS), was_rev=1)
 

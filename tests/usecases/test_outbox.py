@@ -13,12 +13,12 @@ from server.domain.delivery import RETRY_GAPS_S, Delivery, DeliveryState, sent_a
 from server.domain.document import Order
 from server.domain.effects import EffectKind
 from server.domain.events import CloseRequested, Event, RefundState
-from server.stores.sqlite import SqliteStore
 from server.usecases.outbox import LEASE_MS, Outbox
 from server.usecases.tell_merchant import deliveries_of
 from server.webhooks.client import WebhookClient
 from server.webhooks.signature import read_secret
 from tests.builders import ORDER_ID, after, an_order, paid, refund_asked, refund_is, started
+from tests.contracts.store_fillings import AnyStore, OpenStore, every_filling, open_sqlite
 from tests.running import ShiftedClock
 from tests.webhooks.receivers import SECRET, Receiver, a_receiver
 
@@ -30,7 +30,7 @@ LIFE_TOLD = ("payment.paid", "order.paid", "refund.success", "order.refunded")
 class OutboxRig:
     """One log of deliveries, one clock, as many receivers and processes as a test wants."""
 
-    def __init__(self, store: SqliteStore, stack: AsyncExitStack) -> None:
+    def __init__(self, store: AnyStore, stack: AsyncExitStack) -> None:
         self.clock = ShiftedClock()
         self.deliveries = store.deliveries()
         self.stack = stack
@@ -88,8 +88,14 @@ class OutboxRig:
 
 
 @pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[OutboxRig]:
-    async with aclosing(await SqliteStore.open(tmp_path / "daifu.db")) as store, AsyncExitStack() as stack:
+def open_store() -> OpenStore:
+    """Where the store makes no difference."""
+    return open_sqlite
+
+
+@pytest.fixture
+async def rig(open_store: OpenStore, tmp_path: Path) -> AsyncIterator[OutboxRig]:
+    async with aclosing(await open_store(tmp_path)) as store, AsyncExitStack() as stack:
         yield OutboxRig(store, stack)
 
 
@@ -102,6 +108,7 @@ def an_id(number: int) -> str:
     return f"01K75X8QZ3M4N5P6R7S8T9{number:04d}"
 
 
+@every_filling
 async def test_down_for_a_day_and_up_again_each_event_comes_once_and_in_order(rig: OutboxRig) -> None:
     receiver = await rig.receiver()
     receiver.status = 503
@@ -123,6 +130,7 @@ async def test_down_for_a_day_and_up_again_each_event_comes_once_and_in_order(ri
     assert len(await rig.log(DeliveryState.DELIVERED)) == 12
 
 
+@every_filling
 async def test_an_endpoint_that_stalls_does_not_delay_the_one_beside_it(rig: OutboxRig) -> None:
     stalling, good = await rig.receiver(), await rig.receiver()
     stalling.gate.clear()
@@ -170,6 +178,7 @@ async def test_the_retries_go_on_for_more_than_a_day(rig: OutboxRig) -> None:
     assert delivery.state is DeliveryState.WAITING
 
 
+@every_filling
 async def test_two_processes_tell_each_event_once(rig: OutboxRig) -> None:
     receiver = await rig.receiver()
     async with rig.process() as one, rig.process() as other:
