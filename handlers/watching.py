@@ -98,8 +98,8 @@ class Seat:
 
     async def look_after(self, order: Order) -> None:
         """
-        Let others know who looks at this order, tell its initiator who opened the link, and see whether WeChat should be
-        asked how it stands.
+        Let others know who looks at this order, tell its initiator who opened the link, and see whether WeChat should
+        be asked how it stands.
         """
         if self.watcher.openid == order.initiator.openid:
             self._desk.services.visits.attend(self.watcher)
