@@ -99,6 +99,8 @@ def test_a_merchant_with_something_missing_is_refused_by_name(missing: str) -> N
         ("order_ttl_s", "5"),
         ("wechat_sign_type", "SHA1"),
         ("wechat_api", "v1"),
+        ("wechat_subscribe_template_fields", "thing1=secret"),
+        ("wechat_miniprogram_template_id", "a-template"),  # and no mini-program
     ],
 )
 def test_a_wrong_value_is_refused_by_name_and_not_shown(name: str, value: str) -> None:
