@@ -19,7 +19,14 @@ from handlers.merchant import MerchantCloseHandler, MerchantOrderHandler, Mercha
 from handlers.miniprogram import MiniProgramHandler
 from handlers.notify import PayNotifyHandler, RefundNotifyHandler, TooLargeNotifyHandler
 from handlers.notify_v3 import TooLargeV3NotifyHandler, V3NotifyHandler
-from handlers.operator_orders import OperatorCloseHandler, OperatorOrderHandler, OperatorRefundHandler, RetryHandler
+from handlers.operator_orders import (
+    OperatorCloseHandler,
+    OperatorOrderHandler,
+    OperatorRefundHandler,
+    RefundAgainHandler,
+    RetryHandler,
+    SettledByHandHandler,
+)
 from handlers.operator_webhooks import OrderWebhooksHandler, ResendHandler, ResendParkedHandler, WebhooksHandler
 from handlers.operators import Operators
 from handlers.ops import HealthHandler, MetricsHandler, ReadyHandler
@@ -143,6 +150,8 @@ def make_app(web: Web) -> Application:
             (operator_order + r"/retry", RetryHandler, given),
             (operator_order + r"/close", OperatorCloseHandler, given),
             (operator_order + r"/refund", OperatorRefundHandler, given),
+            (operator_order + r"/refund-again", RefundAgainHandler, given),
+            (operator_order + r"/settled-by-hand", SettledByHandHandler, given),
             (operator_order + r"/webhooks", OrderWebhooksHandler, given),
             (r"/api/admin/webhooks", WebhooksHandler, given),
             (r"/api/admin/webhooks/resend", ResendHandler, given),

@@ -20,11 +20,12 @@ from server.domain.notify import Notify, NotifyFilter, Verdict
 from server.domain.reconciliation import Reconciliation
 from server.domain.shortened import shortened_notify, shortened_order
 from server.errors import PayError
-from server.usecases.change_order import try_change
+from server.usecases.change_order import Change, try_change
 from server.usecases.confirm_payment import ask_wechat
 from server.usecases.reconcile import Told, find_differences, left_alone, told_nobody
 from server.usecases.reconcile_daily import reconcile_day
 from server.usecases.retry_effect import retry_effect
+from server.usecases.stuck_refund import refund_again, settle_by_hand
 
 # What is asked for
 
@@ -51,6 +52,19 @@ class RefundOrder(Struct, frozen=True, tag=True):
     order_id: str
     out_trade_no: str | None = None
     amount: int | None = None
+
+
+class RefundAgain(Struct, frozen=True, tag=True):
+    """Pay a refund that WeChat closed under a new number."""
+
+    out_refund_no: str
+
+
+class SettledByHand(Struct, frozen=True, tag=True):
+    """A stuck refund was paid back outside WeChat; `note` says how."""
+
+    out_refund_no: str
+    note: str
 
 
 class RetryEffects(Struct, frozen=True, tag=True):
@@ -85,6 +99,8 @@ Asked = (
     | QueryOrder
     | CloseOrder
     | RefundOrder
+    | RefundAgain
+    | SettledByHand
     | RetryEffects
     | ListNotifies
     | ShowNotify
@@ -166,9 +182,33 @@ async def _refund_order(asked: RefundOrder, services: Services) -> Answer:
     return await _happen(asked.order_id, RefundRequested(out_trade_no=asked.out_trade_no, amount=amount), services)
 
 
+async def _refund_again(asked: RefundAgain, services: Services) -> Answer:
+    return _changed(
+        await refund_again(
+            asked.out_refund_no,
+            store=services.store,
+            bus=services.bus,
+            gateway=services.gateway,
+            clock=services.clock,
+        )
+    )
+
+
+async def _settled_by_hand(asked: SettledByHand, services: Services) -> Answer:
+    return _changed(
+        await settle_by_hand(
+            asked.out_refund_no,
+            asked.note,
+            store=services.store,
+            bus=services.bus,
+            gateway=services.gateway,
+            clock=services.clock,
+        )
+    )
+
+
 async def _happen(order_id: str, event: Event, services: Services) -> Answer:
-    change = await try_change(order_id, event, store=services.store, bus=services.bus, clock=services.clock)
-    return _answer(change.order, is_done=change.is_news)
+    return _changed(await try_change(order_id, event, store=services.store, bus=services.bus, clock=services.clock))
 
 
 async def _retry_effects(asked: RetryEffects, services: Services) -> Answer:
@@ -216,6 +256,10 @@ async def reconcile(asked: ReconcileDay, services: Services, *, told: Told) -> R
     return await reconcile_day(day, services.means, services.reconciliations, told=told)
 
 
+def _changed(change: Change) -> OrderAnswer:
+    return _answer(change.order, is_done=change.is_news)
+
+
 def _answer(order: Order, *, is_done: bool) -> OrderAnswer:
     return OrderAnswer(shortened_order(order), is_done)
 
@@ -225,6 +269,8 @@ _DOERS: Final[Mapping[type[Asked], Callable[[Any, Services], Awaitable[Answer]]]
     QueryOrder: _query_order,
     CloseOrder: _close_order,
     RefundOrder: _refund_order,
+    RefundAgain: _refund_again,
+    SettledByHand: _settled_by_hand,
     RetryEffects: _retry_effects,
     ListNotifies: _list_notifies,
     ShowNotify: _show_notify,

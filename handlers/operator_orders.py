@@ -1,19 +1,24 @@
 """One order in the operator's hands: its whole story, and what a person can do when something is stuck."""
 
-from typing import Final
+from typing import Annotated, Final
 
 import structlog
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from handlers.base import checked_order_id
 from handlers.operator_request import OperatorHandler
 from handlers.refunds import AskRefund
-from handlers.requests import Nothing, read_json
+from handlers.requests import MAX_NOTE, Nothing, clean_text, read_json
 from server.domain.document import Order, order_id_of
 from server.domain.operator_order import OperatorOrder, operator_order
+from server.errors import UnknownAttempt
 from server.usecases.close_order import close_order
 from server.usecases.refund_order import refund_order
 from server.usecases.retry_effect import retry_effect
+from server.usecases.stuck_refund import refund_again, settle_by_hand
+
+# What the API's description says of a note that must not be blank.
+SettledNote = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_NOTE})]
 
 OPERATOR: Final = "operator"  # who asks, where an Idempotency-Key belongs to somebody
 
@@ -99,3 +104,58 @@ class OperatorRefundHandler(_OrderHandler):
             clock=services.clock,
         )
         self.show(order)
+
+
+class RefundAgain(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which refund, by its number."""
+
+    out_refund_no: str
+
+
+class RefundAgainHandler(_OrderHandler):
+    """/api/admin/orders/<id>/refund-again: a refund that WeChat closed goes back under a new number."""
+
+    async def post(self, order_id: str) -> None:
+        self.guard_write()
+        number = own_refund(read_json(self.request.body, RefundAgain).out_refund_no, order_id)
+        services = self.services
+        self.note("refund_again", order_id)
+        change = await refund_again(
+            number, store=services.store, bus=services.bus, gateway=services.gateway, clock=services.clock
+        )
+        self.show(change.order)
+
+
+class SettledByHand(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which refund, by its number, and how its money went back; the operator's pages alone show the note."""
+
+    out_refund_no: str
+    note: SettledNote
+
+
+class SettledByHandHandler(_OrderHandler):
+    """/api/admin/orders/<id>/settled-by-hand: a stuck refund was paid back outside WeChat."""
+
+    async def post(self, order_id: str) -> None:
+        self.guard_write()
+        asked = read_json(self.request.body, SettledByHand)
+        note = clean_text(asked.note, "note", max_length=MAX_NOTE, required=True, lines="one")
+        number = own_refund(asked.out_refund_no, order_id)
+        services = self.services
+        self.note("settled_by_hand", order_id)
+        change = await settle_by_hand(
+            number, note, store=services.store, bus=services.bus, gateway=services.gateway, clock=services.clock
+        )
+        self.show(change.order)
+
+
+def own_refund(out_refund_no: str, order_id: str) -> str:
+    """
+    Return the number if it is one of this order's.
+
+    Raises:
+        OrderNotFound, UnknownAttempt: It cannot be.
+    """
+    if order_id_of(out_refund_no) != checked_order_id(order_id):
+        raise UnknownAttempt(out_refund_no)
+    return out_refund_no

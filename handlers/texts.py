@@ -64,6 +64,14 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
         "en": "WeChat reports another payer for this payment.",
     },
     "payload_too_large": {"zh-CN": "请求太大。", "en": "The request is too large."},
+    "refund_not_closed": {
+        "zh-CN": "退款现在是 {state}：只有被微信关闭（CLOSED）的退款才能换单号重新发起。",
+        "en": "The refund is {state}: only one that WeChat closed (CLOSED) can be asked for again.",
+    },
+    "refund_not_stuck": {
+        "zh-CN": "退款现在是 {state}：只有 ABNORMAL 或 CLOSED 的退款才能登记为线下已退。",
+        "en": "The refund is {state}: only one that is ABNORMAL or CLOSED is settled by hand.",
+    },
     "refund_too_large": {
         "zh-CN": "最多还能退 {left} 分，不能退 {asked} 分。",
         "en": "{left} fen are left to give back, not {asked}.",

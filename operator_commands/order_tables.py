@@ -56,7 +56,8 @@ def _payments(order: Order) -> Table:
 
 
 def _refunds(order: Order) -> Table:
-    table = a_table("Refunds", "out_refund_no", "fen", "reason", "state", "refund_id", "asked", "accepted", "back")
+    columns = ("out_refund_no", "fen", "reason", "state", "refund_id", "asked", "accepted", "back", "by a person")
+    table = a_table("Refunds", *columns)
     for refund in (refund for payment in order.payments for refund in payment.refunds):
         add_row(
             table,
@@ -68,6 +69,7 @@ def _refunds(order: Order) -> Table:
             utc(refund.asked_at_ms),
             utc(refund.accepted_at_ms),
             utc(refund.refunded_at_ms),
+            f"now {refund.replaced_by}" if refund.replaced_by else refund.settled_note,
         )
     return table
 

@@ -6,10 +6,29 @@ from typing import Any
 import click
 from msgspec import json
 
-from handlers.operator import CloseOrder, OrderAnswer, QueryOrder, RefundOrder, RetryEffects, ShowOrder
+from handlers.operator import (
+    CloseOrder,
+    OrderAnswer,
+    QueryOrder,
+    RefundAgain,
+    RefundOrder,
+    RetryEffects,
+    SettledByHand,
+    ShowOrder,
+)
+from handlers.requests import MAX_NOTE, BadRequest, clean_text
+from handlers.texts import text
 from operator_commands.drawing import console
 from operator_commands.order_tables import order_tables
 from operator_commands.reach import Complete, Desk, NothingDone, data_dir_option
+
+
+def _checked_note(context: click.Context, option: click.Parameter, note: str) -> str:
+    try:
+        return clean_text(note, "note", max_length=MAX_NOTE, required=True, lines="one")
+    except BadRequest as error:
+        raise click.BadParameter(text("bad_request", "en", error.detail)) from None
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the document, with shortened openids.")
 
@@ -19,7 +38,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the do
 @click.pass_context
 def orders(context: click.Context, data_dir: Path | None) -> None:
     """
-    Look at an order; query, close or refund it; retry what was parked.
+    Look at an order; query, close or refund it; retry what was parked; see to a refund that WeChat will not pay.
 
     The running server does it where it keeps its orders in SQLite; with MongoDB the command does. Exit codes: 0 done,
     1 nothing was done or found, 2 wrong usage.
@@ -68,6 +87,33 @@ def refund(desk: Desk, /, order_id: str, *, yes: bool, as_json: bool, **asked: A
     if not yes:
         click.confirm(_question(refund_order), abort=True)
     _print(desk.ask(refund_order, OrderAnswer), as_json=as_json, nothing="there is no money left to pay back")
+
+
+@orders.command("refund-again")
+@click.argument("out_refund_no")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_obj
+def again(desk: Desk, /, out_refund_no: str, *, yes: bool, as_json: bool) -> None:
+    """Pay a refund that WeChat closed under a new number. WeChat is asked first; a repeat pays nothing more."""
+    if not yes:
+        click.confirm(f"Pay refund {out_refund_no} under a new number?", abort=True)
+    nothing = "it goes back under a new number already"
+    _print(desk.ask(RefundAgain(out_refund_no), OrderAnswer), as_json=as_json, nothing=nothing)
+
+
+@orders.command("settled-by-hand")
+@click.argument("out_refund_no")
+@click.option("--note", required=True, callback=_checked_note, help="How it was paid, kept as the evidence.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_obj
+def settled(desk: Desk, /, out_refund_no: str, *, note: str, yes: bool, as_json: bool) -> None:
+    """Write down that a refund that is ABNORMAL or CLOSED was paid back outside WeChat."""
+    if not yes:
+        click.confirm(f"Has the friend all the money of refund {out_refund_no}?", abort=True)
+    nothing = "it is settled by hand already, and the first note stays"
+    _print(desk.ask(SettledByHand(out_refund_no, note), OrderAnswer), as_json=as_json, nothing=nothing)
 
 
 @orders.command()

@@ -4,7 +4,8 @@ Every error daifu raises on purpose.
     PayError                  retry: may the same call work later?
     ├── OrderError            OrderNotFound  IllegalTransition  OrderNotPayable  ShareLeased  TooManyAttempts
     │                         UnknownAttempt  AmountMismatch  PayerMismatch  TransactionMismatch  RefundTooLarge
-    │                         TooManyRefunds  IdempotencyMismatch  MerchantOrderNoTaken
+    │                         TooManyRefunds  RefundNotClosed  RefundNotStuck  RefundPaidTwice
+    │                         IdempotencyMismatch  MerchantOrderNoTaken
     ├── BadNotify             MalformedNotify  SignatureMismatch  MerchantMismatch        the peer's fault
     │                         SignatureProbe  StaleNotify  UnknownSerial  SealBroken
     ├── WeChatError           WeChatUnavailable (retry)  WeChatRefused  StaleToken        our call failed
@@ -173,6 +174,41 @@ class TooManyRefunds(OrderError):
 
     def __str__(self) -> str:
         return f"{self.out_trade_no}: goes back in {self.limit} parts at most, the last one of all {self.left} fen left"
+
+
+class RefundNotClosed(OrderError):
+    """Only a refund that WeChat closed may go back under another number: of any other, money may still arrive."""
+
+    def __init__(self, out_refund_no: str, state: str) -> None:
+        super().__init__(out_refund_no, state)
+        self.out_refund_no = out_refund_no
+        self.state = state
+
+    def __str__(self) -> str:
+        return f"refund {self.out_refund_no} is {self.state}, and only one that WeChat CLOSED can be asked for again"
+
+
+class RefundNotStuck(OrderError):
+    """WeChat has paid this refund, or may still: whoever paid it by hand would pay twice."""
+
+    def __init__(self, out_refund_no: str, state: str) -> None:
+        super().__init__(out_refund_no, state)
+        self.out_refund_no = out_refund_no
+        self.state = state
+
+    def __str__(self) -> str:
+        return f"refund {self.out_refund_no} is {self.state}, and only one that is ABNORMAL or CLOSED is paid by hand"
+
+
+class RefundPaidTwice(OrderError):
+    """WeChat says this refund has arrived, and a person has found another way for its money before."""
+
+    def __init__(self, out_refund_no: str) -> None:
+        super().__init__(out_refund_no)
+        self.out_refund_no = out_refund_no
+
+    def __str__(self) -> str:
+        return f"refund {self.out_refund_no}: WeChat says that it arrived, and it was paid another way too"
 
 
 class IdempotencyMismatch(OrderError):

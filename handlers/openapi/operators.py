@@ -13,12 +13,13 @@ from handlers.openapi.operation import (
     STORE,
     TOO_MUCH_REFUND,
     TRANSITION,
+    WECHAT,
     WRITE,
     Operation,
     Parameter,
     Problem,
 )
-from handlers.operator_orders import OneOperatorOrder, Retry
+from handlers.operator_orders import OneOperatorOrder, RefundAgain, Retry, SettledByHand
 from handlers.operator_webhooks import Endpoints, OneDelivery, OrderDeliveries, Resend, ResendParked, Resent
 from handlers.ops import Health
 from handlers.refunds import AskRefund
@@ -118,6 +119,28 @@ DASHBOARD: Final = (
         is_body_optional=True,
         answer=OneOperatorOrder,
         problems=(*_CHANGE, TRANSITION, IDEMPOTENCY, *TOO_MUCH_REFUND),
+    ),
+    Operation(
+        method="post",
+        path="/api/admin/orders/{order_id}/refund-again",
+        tag="operator",
+        summary="Pay a refund that WeChat closed under a new number",
+        description="WeChat is asked first. A repeat pays nothing more.",
+        proofs=OPERATOR,
+        body=RefundAgain,
+        answer=OneOperatorOrder,
+        problems=(*_CHANGE, *WECHAT, Problem(409, "refund_not_closed"), Problem(409, "too_many_refunds")),
+    ),
+    Operation(
+        method="post",
+        path="/api/admin/orders/{order_id}/settled-by-hand",
+        tag="operator",
+        summary="Write down that a stuck refund was paid outside WeChat",
+        description="WeChat is asked first. The first `note` stays, as the evidence.",
+        proofs=OPERATOR,
+        body=SettledByHand,
+        answer=OneOperatorOrder,
+        problems=(*_CHANGE, *WECHAT, Problem(409, "refund_not_stuck")),
     ),
     Operation(
         method="get",

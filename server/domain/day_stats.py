@@ -186,7 +186,8 @@ class DayBook:
         if payment.evidence is Evidence.NOTIFY and payment.settled_at_ms is not None:
             self._delays[bisect_right(DELAYS_MS, payment.settled_at_ms - paid_at_ms)] += 1
         for refund in payment.refunds:
-            self._refunds[refund.state].append(refund.amount)
+            if refund.counts:
+                self._refunds[refund.state].append(refund.amount)
 
     def result(self, *, days_before: Mapping[str, str], newcomers: int) -> DayStats:
         """

@@ -32,7 +32,9 @@ class Refund(Struct, frozen=True, kw_only=True, omit_defaults=True):
     Money on its way back. `out_refund_no` is fixed before the first call, so that a repeat cannot refund twice.
 
     `accepted_at_ms` is when WeChat first said anything of it; the next part of the same payment keeps a distance.
-    `asked_by` says which request asked for it, so that its repeat asks for nothing more.
+    `asked_by` says which request asked for it, so that its repeat asks for nothing more. `replaced_by` is the number
+    under which the money goes back in its place: nothing is owed by this one then. `settled_note` says how a person
+    paid it back outside WeChat; `refunded_at_ms` is when he said so.
     """
 
     out_refund_no: str
@@ -44,6 +46,22 @@ class Refund(Struct, frozen=True, kw_only=True, omit_defaults=True):
     refund_id: str = ""
     accepted_at_ms: int | None = None
     refunded_at_ms: int | None = None
+    replaced_by: str = ""
+    settled_note: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Is it this refund that gives the money back?"""
+        return not self.replaced_by
+
+    @property
+    def is_owed(self) -> bool:
+        return self.counts and not self.state.is_back
+
+    @property
+    def is_out_of_hand(self) -> bool:
+        """Has a person found another way for its money? Then WeChat must not pay it any more."""
+        return bool(self.replaced_by) or self.state is RefundState.SETTLED
 
 
 class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -95,7 +113,8 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def left(self) -> Fen:
         """What of it nobody has asked back."""
-        return Fen(self.amount - sum(refund.amount for refund in self.refunds)) if self.is_paid else Fen(0)
+        asked = sum(refund.amount for refund in self.refunds if refund.counts)
+        return Fen(self.amount - asked) if self.is_paid else Fen(0)
 
 
 class Entry(Struct, frozen=True, omit_defaults=True):
@@ -200,12 +219,12 @@ def order_id_of(out_trade_no: str) -> str:
 def balance(order: Order) -> Balance:
     """Add up an order's money from its payments and refunds."""
     paid = [p for p in order.payments if p.is_paid]
-    refunds = [r for p in paid for r in p.refunds]
+    refunds = [r for p in paid for r in p.refunds if r.counts]
     return Balance(
         received=sum(p.amount for p in paid),
         kept=sum(p.left for p in order.held_shares.values()),
-        refund_due=sum(r.amount for r in refunds if r.state is not RefundState.SUCCESS),
-        refunded=sum(r.amount for r in refunds if r.state is RefundState.SUCCESS),
+        refund_due=sum(r.amount for r in refunds if r.is_owed),
+        refunded=sum(r.amount for r in refunds if r.state.is_back),
     )
 
 

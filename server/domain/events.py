@@ -68,10 +68,24 @@ class Evidence(StrEnum):
 
 
 class RefundState(StrEnum):
+    """How far a refund has come: each state is further on than the one before, and none goes back."""
+
     DUE = "DUE"
     PROCESSING = "PROCESSING"
-    ABNORMAL = "ABNORMAL"
+    ABNORMAL = "ABNORMAL"  # WeChat cannot pay it, or not to where it came from: a person has to see to it
+    CLOSED = "CLOSED"  # WeChat has ended it and the money stayed: a person has it asked for again, or pays otherwise
     SUCCESS = "SUCCESS"
+    SETTLED = "SETTLED"  # a person paid it back outside WeChat's refunds
+
+    @property
+    def is_back(self) -> bool:
+        """Does the friend have his money?"""
+        return self in (RefundState.SUCCESS, RefundState.SETTLED)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Does WeChat do nothing more about it by itself?"""
+        return self in (RefundState.ABNORMAL, RefundState.CLOSED)
 
 
 class RefundReason(StrEnum):
@@ -183,6 +197,19 @@ class RefundProgressed(Struct, frozen=True, kw_only=True):
     refund_id: str = ""
 
 
+class RefundAskedAgain(Struct, frozen=True):
+    """A person wants a refund that WeChat closed to be paid under a new number."""
+
+    out_refund_no: str
+
+
+class RefundSettledByHand(Struct, frozen=True):
+    """A person has paid a stuck refund back outside WeChat's refunds; `note` says how, and is the evidence."""
+
+    out_refund_no: str
+    note: str
+
+
 class RefundReported(Struct, frozen=True):
     """WeChat sent word of this refund. No proof of anything, but reason to ask at once."""
 
@@ -237,6 +264,8 @@ Event = (
     | RefundRequested
     | RefundProgressed
     | RefundReported
+    | RefundAskedAgain
+    | RefundSettledByHand
     | EffectFinished
     | PaymentRewarded
     | EffectPostponed

@@ -16,8 +16,17 @@ ORDER_CLOSED = "order.closed"  # nobody can pay it any more; what was paid goes 
 ORDER_REFUNDED = "order.refunded"  # everything that was kept has gone back
 REFUND_SUCCESS = "refund.success"  # about an `out_refund_no`: it has arrived
 REFUND_ABNORMAL = "refund.abnormal"  # about an `out_refund_no`: WeChat cannot pay it, a person has to see to it
+REFUND_SETTLED = "refund.settled"  # about an `out_refund_no`: that person has paid it back outside WeChat
 
-MERCHANT_EVENTS = (PAYMENT_PAID, ORDER_PAID, ORDER_CLOSED, ORDER_REFUNDED, REFUND_SUCCESS, REFUND_ABNORMAL)
+MERCHANT_EVENTS = (
+    PAYMENT_PAID,
+    ORDER_PAID,
+    ORDER_CLOSED,
+    ORDER_REFUNDED,
+    REFUND_SUCCESS,
+    REFUND_ABNORMAL,
+    REFUND_SETTLED,
+)
 
 
 def with_merchant_event(order: Order, event: str, now_ms: int, *, about: str = "") -> Order:

@@ -11,7 +11,10 @@ from server.domain.public_order import PublicPerson
 
 
 class MerchantRefund(Struct, frozen=True, kw_only=True):
-    """`refund_id` is WeChat's own number, empty until it has one."""
+    """
+    `refund_id` is WeChat's own number, empty until it has one. One that WeChat closed and that was asked for again is
+    `replaced_by` the refund of that number, which pays in its place; null for any other.
+    """
 
     out_refund_no: str
     refund_id: str
@@ -20,6 +23,7 @@ class MerchantRefund(Struct, frozen=True, kw_only=True):
     state: RefundState
     asked_at_ms: int
     refunded_at_ms: int | None
+    replaced_by: str | None
 
 
 class MerchantPayment(Struct, frozen=True, kw_only=True):
@@ -116,6 +120,7 @@ def _merchant_payment(payment: Payment) -> MerchantPayment:
                 state=refund.state,
                 asked_at_ms=refund.asked_at_ms,
                 refunded_at_ms=refund.refunded_at_ms,
+                replaced_by=refund.replaced_by or None,
             )
             for refund in payment.refunds
         ),

@@ -45,15 +45,25 @@ from server.domain.events import (
     PaymentStarted,
     PaymentUnpaid,
     Person,
+    RefundAskedAgain,
     RefundProgressed,
     RefundReason,
     RefundReported,
     RefundRequested,
+    RefundSettledByHand,
     TradeState,
 )
 from server.domain.merchant_events import ORDER_CLOSED, ORDER_PAID, PAYMENT_PAID, with_merchant_event
 from server.domain.questions import ask_soon
-from server.domain.refunds import ask_after_refund, ask_refund, owe_all, owe_refund, refund_progressed
+from server.domain.refunds import (
+    ask_after_refund,
+    ask_again,
+    ask_refund,
+    owe_all,
+    owe_refund,
+    refund_progressed,
+    settle_by_hand,
+)
 from server.errors import (
     AmountMismatch,
     IllegalTransition,
@@ -401,6 +411,8 @@ _ALWAYS: Final[Mapping[type, Transition]] = {
     PaymentUnpaid: _unpaid,
     RefundProgressed: refund_progressed,
     RefundReported: ask_after_refund,
+    RefundAskedAgain: ask_again,
+    RefundSettledByHand: settle_by_hand,
     EffectFinished: _strike_off,
     PaymentRewarded: _reward,
     EffectPostponed: _postpone,

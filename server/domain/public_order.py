@@ -24,7 +24,11 @@ class PublicPerson(Struct, frozen=True):
 
 
 class PublicRefund(Struct, frozen=True):
-    """All refunds of one payment taken together; `state` is the one that is furthest from done."""
+    """
+    All refunds of one payment taken together; `state` is the one that is furthest from done.
+
+    To people, money that a person has to see to is ABNORMAL, and money they have is SUCCESS, by whatever way it came.
+    """
 
     amount: Fen
     state: RefundState
@@ -143,13 +147,14 @@ def _public_payment(order: Order, payment: Payment, openid: str) -> PublicPaymen
 
 
 def _public_refund(payment: Payment) -> PublicRefund | None:
-    if not payment.refunds:
+    refunds = [refund for refund in payment.refunds if refund.counts]
+    if not refunds:
         return None
-    last = payment.refunds[-1]
-    states = [refund.state for refund in payment.refunds]
+    last = refunds[-1]
+    states = [RefundState.ABNORMAL if refund.state.is_stuck else refund.state for refund in refunds]
     waiting = [s for s in (RefundState.ABNORMAL, RefundState.DUE, RefundState.PROCESSING) if s in states]
     return PublicRefund(
-        amount=Fen(sum(refund.amount for refund in payment.refunds)),
+        amount=Fen(sum(refund.amount for refund in refunds)),
         state=waiting[0] if waiting else RefundState.SUCCESS,
         reason=last.reason,
         refunded_at_ms=last.refunded_at_ms,

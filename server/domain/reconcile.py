@@ -33,6 +33,7 @@ class Difference(StrEnum):
     REFUND_UNKNOWN = "refund_unknown"  # refunded there, and nobody here asked for it
     REFUND_OTHER_AMOUNT = "refund_other_amount"
     REFUND_OTHER_STATE = "refund_other_state"  # here the money has arrived, there it has not
+    REFUND_TWICE = "refund_twice"  # it arrived there, and here a person has paid it another way
     DUPLICATE = "duplicate"  # the bill has it twice
     UNKNOWN_ROW = "unknown_row"  # neither a payment nor a refund
 
@@ -141,6 +142,9 @@ def _compare_refund(order: Order, row: BillRow) -> Iterator[Finding]:
         yield _found(Difference.OTHER_TRANSACTION, row, here=refund.amount)
     elif _is_other(refund.amount, row.refund_amount, row.refund_settled):
         yield _found(Difference.REFUND_OTHER_AMOUNT, row, here=refund.amount)
+    elif refund.is_out_of_hand:
+        if there is RefundState.SUCCESS:
+            yield _found(Difference.REFUND_TWICE, row, here=refund.amount)
     elif _RANK[there] > _RANK[refund.state]:
         yield _found(Difference.REFUND_BEHIND, row, here=refund.amount)
     elif refund.state is RefundState.SUCCESS and there is RefundState.ABNORMAL:

@@ -11,16 +11,31 @@ from msgspec.structs import replace
 from server.domain.document import Entry, Order, OrderState, Payment, Refund, find_attempt, put, told
 from server.domain.effects import REFUND_QUERY_GAPS_S, Effect, EffectKind, Effects, due_effects, with_effect, without
 from server.domain.events import (
+    RefundAskedAgain,
     RefundProgressed,
     RefundReason,
     RefundReported,
     RefundRequested,
+    RefundSettledByHand,
     RefundState,
     TradeState,
 )
-from server.domain.merchant_events import ORDER_REFUNDED, REFUND_ABNORMAL, REFUND_SUCCESS, with_merchant_event
+from server.domain.merchant_events import (
+    ORDER_REFUNDED,
+    REFUND_ABNORMAL,
+    REFUND_SETTLED,
+    REFUND_SUCCESS,
+    with_merchant_event,
+)
 from server.domain.money import Fen
-from server.errors import RefundTooLarge, TooManyRefunds, UnknownAttempt
+from server.errors import (
+    RefundNotClosed,
+    RefundNotStuck,
+    RefundPaidTwice,
+    RefundTooLarge,
+    TooManyRefunds,
+    UnknownAttempt,
+)
 
 MOST_PARTS: Final = 50  # Source: WeChat Pay API v2, "refund".
 
@@ -55,17 +70,14 @@ def owe_all(order: Order, reason: RefundReason, now_ms: int) -> Order:
 def owe_refund(
     order: Order, payment: Payment, amount: Fen, reason: RefundReason, now_ms: int, *, asked_by: str = ""
 ) -> Order:
-    index = next(i for i, p in enumerate(order.payments) if p.transaction_id == payment.transaction_id)
     refund = Refund(
-        # Position and count, not the attempt's number: two transactions under one number need two refund numbers.
-        out_refund_no=f"{order.order_id}{index + 1:03d}R{len(payment.refunds) + 1}",
+        out_refund_no=_next_number(order, payment),
         amount=amount,
         reason=reason,
         asked_at_ms=now_ms,
         asked_by=asked_by,
     )
-    payments = list(order.payments)
-    payments[index] = replace(payment, refunds=(*payment.refunds, refund))
+    order = put(order, payment, replace(payment, refunds=(*payment.refunds, refund)))
     effects = with_effect(
         order.effects,
         Effect(kind=EffectKind.REFUND, about=refund.out_refund_no, due_at_ms=now_ms),
@@ -76,7 +88,13 @@ def owe_refund(
         ),
     )
     entries = told(order, Entry("refund_due", now_ms, payment.payer.name, amount))
-    return replace(order, payments=tuple(payments), effects=effects, entries=entries)
+    return replace(order, effects=effects, entries=entries)
+
+
+def _next_number(order: Order, payment: Payment) -> str:
+    """Position and count, not the attempt's number: two transactions under one number need two refund numbers."""
+    line = next(i for i, p in enumerate(order.payments, start=1) if p.transaction_id == payment.transaction_id)
+    return f"{order.order_id}{line:03d}R{len(payment.refunds) + 1}"
 
 
 _REFUND_RANK: Final = {state: rank for rank, state in enumerate(RefundState)}
@@ -84,6 +102,10 @@ _REFUND_RANK: Final = {state: rank for rank, state in enumerate(RefundState)}
 
 def refund_progressed(order: Order, event: RefundProgressed, now_ms: int) -> Order:
     payment, refund = find_refund(order, event.out_refund_no)
+    if refund.is_out_of_hand:
+        if event.state is RefundState.SUCCESS:
+            raise RefundPaidTwice(event.out_refund_no)
+        return order
     if _REFUND_RANK[event.state] <= _REFUND_RANK[refund.state]:
         return order  # answers overtake each other; a refund only moves forward
     done = event.state is RefundState.SUCCESS
@@ -94,17 +116,10 @@ def refund_progressed(order: Order, event: RefundProgressed, now_ms: int) -> Ord
         accepted_at_ms=refund.accepted_at_ms or now_ms,
         refunded_at_ms=now_ms if done else None,
     )
-    order = put(
-        order,
-        payment,
-        replace(
-            payment,
-            refunds=tuple(after if r is refund else r for r in payment.refunds),
-            trade_state=TradeState.REFUND if done else payment.trade_state,
-        ),
-    )
+    told_by_wechat = replace(payment, trade_state=TradeState.REFUND if done else payment.trade_state)
+    order = put(order, payment, _with_refund(told_by_wechat, refund, after))
     order = replace(order, effects=_refund_effects(order.effects, event, now_ms))
-    if event.state is RefundState.ABNORMAL:
+    if event.state.is_stuck and not refund.state.is_stuck:
         order = with_merchant_event(order, REFUND_ABNORMAL, now_ms, about=event.out_refund_no)
     if done:
         order = with_merchant_event(order, REFUND_SUCCESS, now_ms, about=event.out_refund_no)
@@ -117,7 +132,7 @@ def _refund_effects(effects: Effects, event: RefundProgressed, now_ms: int) -> E
     effects = without(effects, f"{EffectKind.REFUND}:{about}")
     if event.state is RefundState.SUCCESS:
         return without(effects, f"{EffectKind.QUERY_REFUND}:{about}")
-    # An abnormal refund too: once a person has seen to it at WeChat, somebody must ask.
+    # A stuck refund too: once a person has seen to it at WeChat, somebody must ask.
     due_at_ms = now_ms + REFUND_QUERY_GAPS_S[0] * 1000
     return with_effect(effects, Effect(kind=EffectKind.QUERY_REFUND, about=about, due_at_ms=due_at_ms))
 
@@ -136,13 +151,54 @@ def ask_after_refund(order: Order, event: RefundReported, now_ms: int) -> Order:
     return replace(order, effects=with_effect(without(order.effects, question.key), question))
 
 
+def ask_again(order: Order, event: RefundAskedAgain, now_ms: int) -> Order:
+    """
+    Owe what a closed refund did not pay under a number of its own; the closed one is owed no more.
+
+    A repeat finds the refund replaced and changes nothing, so the money goes back under one new number alone.
+    Source: WeChat Pay API v2, "refund query" (REFUNDCLOSE).
+    """
+    payment, refund = find_refund(order, event.out_refund_no)
+    if refund.replaced_by:
+        return order
+    if refund.state is not RefundState.CLOSED:
+        raise RefundNotClosed(event.out_refund_no, refund.state)
+    if len(payment.refunds) >= MOST_PARTS - bool(payment.left):
+        raise TooManyRefunds(payment.out_trade_no, MOST_PARTS, payment.left)  # or what is left could never follow
+    replaced = _with_refund(payment, refund, replace(refund, replaced_by=_next_number(order, payment)))
+    order = _out_of_hand(put(order, payment, replaced), event.out_refund_no)
+    return owe_refund(order, replaced, refund.amount, refund.reason, now_ms)
+
+
+def settle_by_hand(order: Order, event: RefundSettledByHand, now_ms: int) -> Order:
+    """Take a stuck refund as paid back by a person, outside WeChat; the first note stays the evidence."""
+    payment, refund = find_refund(order, event.out_refund_no)
+    if refund.state is RefundState.SETTLED:
+        return order
+    if refund.replaced_by or not refund.state.is_stuck:
+        raise RefundNotStuck(event.out_refund_no, "REPLACED" if refund.replaced_by else refund.state)
+    settled = replace(refund, state=RefundState.SETTLED, refunded_at_ms=now_ms, settled_note=event.note)
+    order = _out_of_hand(put(order, payment, _with_refund(payment, refund, settled)), event.out_refund_no)
+    order = with_merchant_event(order, REFUND_SETTLED, now_ms, about=event.out_refund_no)
+    entries = told(order, Entry("refund_settled", now_ms, payment.payer.name, refund.amount))
+    return _finish_refunding(replace(order, entries=entries), now_ms)
+
+
+def _with_refund(payment: Payment, old: Refund, new: Refund) -> Payment:
+    return replace(payment, refunds=tuple(new if r is old else r for r in payment.refunds))
+
+
+def _out_of_hand(order: Order, out_refund_no: str) -> Order:
+    """Nobody asks for this refund any more, nor after it; WeChat's own word of it will still be heard."""
+    effects = (f"{kind}:{out_refund_no}" for kind in (EffectKind.REFUND, EffectKind.QUERY_REFUND))
+    return replace(order, effects=without(order.effects, *effects))
+
+
 def _finish_refunding(order: Order, now_ms: int) -> Order:
     """A paid order is refunded once every fen it kept has gone back."""
     if order.state is not OrderState.PAID:
         return order
-    back = all(
-        not p.left and all(r.state is RefundState.SUCCESS for r in p.refunds) for p in order.held_shares.values()
-    )
+    back = all(not p.left and not any(r.is_owed for r in p.refunds) for p in order.held_shares.values())
     return with_merchant_event(replace(order, state=OrderState.REFUNDED), ORDER_REFUNDED, now_ms) if back else order
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from server.domain.document import Order
+from server.domain.document import Order, Payment
 from server.domain.events import Person
 from server.domain.notify import Notify
 
@@ -23,13 +23,18 @@ def short_openid(openid: str) -> str:
 
 def shortened_order(order: Order) -> Order:
     """Return the order with nobody's whole openid in it."""
-    payments = tuple(replace(payment, payer=_shortened_person(payment.payer)) for payment in order.payments)
+    payments = tuple(map(_shortened_payment, order.payments))
     return replace(order, initiator=_shortened_person(order.initiator), payments=payments)
 
 
 def shortened_notify(notify: Notify) -> Notify:
     """Return the notify with openids starred out, byte for byte, so that its length still says whether it is whole."""
     return replace(notify, body=_OPENID_FIELD.sub(_starred, notify.body))
+
+
+def _shortened_payment(payment: Payment) -> Payment:
+    begun_by = payment.begun_by and short_openid(payment.begun_by)
+    return replace(payment, payer=_shortened_person(payment.payer), begun_by=begun_by)
 
 
 def _shortened_person(person: Person) -> Person:

@@ -12,7 +12,7 @@ from typing import Final
 
 from server.domain.bill import BillDay, BillRow
 from server.domain.document import Order, find_attempt
-from server.domain.events import Evidence, RefundState
+from server.domain.events import Evidence
 from server.domain.order_ids import first_order_id_at
 from server.domain.reconcile import Cure, Difference, Finding, compare, set_apart, unknown
 from server.domain.reconciliation import Line, Outcome, Reconciliation, count
@@ -177,7 +177,7 @@ async def _query_refund(finding: Finding, means: Means) -> Line:
     await means.pace.turn("refundquery")
     progressed = await means.gateway.query_refund(payment, refund)
     await change_order(finding.order_id, progressed, store=means.store, bus=means.bus, clock=means.clock)
-    if progressed.state is RefundState.ABNORMAL:
+    if progressed.state.is_stuck:
         return Line(finding, Outcome.PERSON, progressed.state)
     is_news = finding.difference is Difference.REFUND_BEHIND and progressed.state is not refund.state
     return Line(finding, Outcome.CURED if is_news else Outcome.CONFIRMED, progressed.state)

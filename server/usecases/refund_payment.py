@@ -8,7 +8,7 @@ from typing import Final
 
 from server.domain.document import Order, Payment, Refund
 from server.domain.effects import Effect, EffectKind
-from server.domain.events import EffectParked, EffectPostponed, RefundProgressed, RefundState
+from server.domain.events import EffectFinished, EffectParked, EffectPostponed, RefundProgressed, RefundState
 from server.domain.refunds import find_refund
 from server.errors import WeChatRefused
 from server.usecases.effect_means import Means, Outcome, alarm, postponed
@@ -40,7 +40,11 @@ async def refund_payment(order: Order, effect: Effect, means: Means) -> Outcome:
 
 
 async def query_refund(order: Order, effect: Effect, means: Means) -> Outcome:
-    """Ask how the refund stands; one that WeChat has never heard of is asked for again, under the same number."""
+    """
+    Ask how the refund stands; one that WeChat has never heard of is asked for again, under the same number.
+
+    One that a person has found another way for is only asked after when WeChat sent word of it, and never asked for.
+    """
     payment, refund = find_refund(order, effect.about)
     await means.pace.turn("refundquery")
     try:
@@ -48,12 +52,14 @@ async def query_refund(order: Order, effect: Effect, means: Means) -> Outcome:
     except WeChatRefused as refused:
         if refused.code != "REFUNDNOTEXIST":
             raise
-        return await _asked_again(order, effect, means)
+        return (EffectFinished(effect.key),) if refund.is_out_of_hand else await _asked_again(order, effect, means)
     if progressed.state is RefundState.SUCCESS:
         return (progressed,)
-    if progressed.state is RefundState.ABNORMAL and refund.state is not RefundState.ABNORMAL:
-        alarm("refund_abnormal", order, effect, "CHANGE or REFUNDCLOSE")
-    # An abnormal one too: once a person has seen to it at WeChat, the answer changes.
+    if refund.is_out_of_hand:
+        return (EffectFinished(effect.key),)
+    if progressed.state.is_stuck and not refund.state.is_stuck:
+        alarm("refund_abnormal", order, effect, progressed.state)
+    # A stuck one too: once a person has seen to it at WeChat, the answer changes.
     return (progressed, postponed(effect, progressed.state, means))
 
 

@@ -42,7 +42,7 @@ REFUSALS: Final = v2_answers.REFUSALS | {
 _STATES: Final = {
     "PROCESSING": RefundState.PROCESSING,
     "SUCCESS": RefundState.SUCCESS,
-    "REFUNDCLOSE": RefundState.ABNORMAL,  # the money stays with us
+    "REFUNDCLOSE": RefundState.CLOSED,  # the money stays with us
     "CHANGE": RefundState.ABNORMAL,  # the payer's card did not take it: it came back to us
 }
 _FINAL_STATUSES: Final = ("SUCCESS", "REFUNDCLOSE", "CHANGE")  # a notify reports an end

@@ -26,7 +26,7 @@ _PATH: Final = "/v3/refund/domestic/refunds"
 STATES: Final[Mapping[str, RefundState]] = {
     "PROCESSING": RefundState.PROCESSING,
     "SUCCESS": RefundState.SUCCESS,
-    "CLOSED": RefundState.ABNORMAL,  # the money stays with us
+    "CLOSED": RefundState.CLOSED,  # the money stays with us
     "ABNORMAL": RefundState.ABNORMAL,  # the payer's card did not take it: it came back to us
 }
 

@@ -117,7 +117,17 @@ function show(order) {
   if (order.order_id !== shownOrder) byId("told").hidden = true;
   shownOrder = order.order_id;
   refreshWebhooks();
-  drawOrder(order, { say, date, act, onRetry: (key) => retry(order.order_id, key) });
+  drawOrder(order, { say, date, act, onRetry: (key) => retry(order.order_id, key), onAgain: askAgain, onSettled: settle });
+}
+
+async function askAgain({ number, ask: facts }) {
+  const orderId = shownOrder;
+  if (await ask(say, words("admin_again"), words("admin_again_ask", facts))) await change(() => api.refundAgain(orderId, number), "admin_done");
+}
+
+async function settle({ number, ask: facts }, note) {
+  const orderId = shownOrder;
+  if (await ask(say, words("admin_settled"), words("admin_settled_ask", facts))) await change(() => api.settledByHand(orderId, number, note), "admin_done");
 }
 
 async function act(verb, { refundable }) {

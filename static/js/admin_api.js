@@ -36,6 +36,8 @@ export function makeAdminApi({ fetch, language, onLoggedOut }) {
     stats: (from, to) => json("GET", `/api/stats?${statsQuery(from, to)}`),
     order: async (number) => (await json("GET", `/api/admin/orders/${encodeURIComponent(number)}`)).order,
     retry: (orderId, effect) => order(orderId, "retry", { effect }),
+    refundAgain: (orderId, number) => order(orderId, "refund-again", { out_refund_no: number }),
+    settledByHand: (orderId, number, note) => order(orderId, "settled-by-hand", { out_refund_no: number, note }),
     close: (orderId) => order(orderId, "close", {}),
     refund: (orderId) => order(orderId, "refund", {}),
     endpoints: async () => (await json("GET", "/api/admin/webhooks")).endpoints,

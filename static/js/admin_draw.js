@@ -97,12 +97,12 @@ function drawTable(stats, said) {
   replace(byId("table"), [element("thead", {}, head), element("tbody", {}, ...rows)]);
 }
 
-/** One order, whole. `act(verb)` and `onRetry(key)` are called from its buttons. */
-export function drawOrder(order, { say, date, act, onRetry }) {
+/** One order, whole. `act(verb)`, `onRetry(key)`, `onAgain(stuck)` and `onSettled(stuck, note)` are called from its buttons. */
+export function drawOrder(order, { say, date, act, onRetry, onAgain, onSettled }) {
   const said = saidBy(say);
   const card = view.orderCard(order, date);
   const heading = (key) => element("h3", { class: "df-card-heading" }, say(words(key)));
-  const list = (nodes, none) => element("ul", { class: "df-lines" }, ...orNone(nodes, say(words(none))));
+  const list = (nodes, none) => element("ul", { class: "df-lines" }, ...orNone(nodes, none && say(words(none))));
   const nodes = [
     element("p", { class: "df-row" }, element("span", { class: "df-pill" }, card.state), element("code", { class: "df-id" }, order.order_id)),
     element("p", { class: "df-title" }, `${card.title} · ${card.amount}`),
@@ -110,6 +110,7 @@ export function drawOrder(order, { say, date, act, onRetry }) {
     actions(card, { say, act }),
     heading("admin_payments_of"),
     list(card.payments.map((payment) => paymentNode(payment, said)), "admin_no_payments"),
+    ...(card.stuck.length ? [heading("admin_stuck"), list(card.stuck.map((stuck) => stuckNode(stuck, { say, said, onAgain, onSettled })))] : []),
     heading("admin_effects"),
     list(card.effects.map((effect) => effectNode(effect, { say, onRetry })), "admin_no_effects"),
     heading("admin_story"),
@@ -134,6 +135,24 @@ function paymentNode({ who, amount, state, lines }, said) {
     {},
     element("span", { class: "df-row" }, element("span", {}, who), element("span", { class: "df-pill df-pill_small" }, state), element("span", { class: "df-bar-count" }, amount)),
     ...lines.map((line) => element("span", { class: "df-line" }, said(line))),
+  );
+}
+
+function stuckNode(stuck, { say, said, onAgain, onSettled }) {
+  const note = element("input", { class: "df-link", name: "note", required: "", maxlength: "200", autocomplete: "off", "aria-label": say(words("admin_note_label")), placeholder: say(words("admin_note_label")) });
+  const settled = element("button", { class: "weui-btn weui-btn_mini weui-btn_default" }, say(words("admin_settled")));
+  const form = element("form", { class: "df-search" }, note, settled);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    onSettled(stuck, note.value);
+  });
+  const again = element("button", { class: "weui-btn weui-btn_mini weui-btn_default", type: "button", "data-verb": "again" }, say(words("admin_again")));
+  again.addEventListener("click", () => onAgain(stuck));
+  return element(
+    "li",
+    { class: "df-stuck" },
+    element("span", { class: "df-parked" }, element("span", {}, said(stuck.text)), stuck.canAskAgain ? again : null),
+    form,
   );
 }
 

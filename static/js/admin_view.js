@@ -6,7 +6,8 @@ import { words } from "./order_view.js";
 const STEPS = ["created", "shared", "opened", "started", "paid", "kept"];
 const STEP_KEYS = { kept: "admin_kept_step" };
 const EVIDENCE = ["notify", "query", "return", "bill"];
-const REFUNDS = ["ABNORMAL", "DUE", "PROCESSING", "SUCCESS"];
+const STUCK = ["ABNORMAL", "CLOSED"];
+const REFUNDS = [...STUCK, "DUE", "PROCESSING", "SUCCESS", "SETTLED"];
 const DELAYS_MS = [1000, 2000, 3000, 5000, 10_000, 30_000, 60_000, 300_000, 1_800_000, 3_600_000];
 const DAY_MS = 86_400_000;
 const BEIJING_MS = 8 * 3_600_000;
@@ -77,7 +78,7 @@ export function refundLines({ refunds }) {
     name: words(`admin_${state}`),
     count: refunds[state].count,
     amount: `¥${yuan(refunds[state].amount)}`,
-    mood: { ABNORMAL: "wait", SUCCESS: "good" }[state] ?? "",
+    mood: { ABNORMAL: "wait", CLOSED: "wait", SUCCESS: "good", SETTLED: "good" }[state] ?? "",
   }));
 }
 
@@ -122,7 +123,7 @@ export function lastDays(count, nowMs) {
 
 const beijingDay = (ms) => new Date(ms + BEIJING_MS).toISOString().slice(0, 10);
 
-/** What one order's card says: facts, payments with their evidence, what is still to do, and what can be done. */
+/** What one order's card says: facts, payments with their evidence, stuck refunds, what is still to do, and what can be done. */
 export function orderCard(order, date) {
   const { balance } = order;
   return {
@@ -134,6 +135,7 @@ export function orderCard(order, date) {
     ],
     amount: `¥${yuan(order.amount)}`,
     payments: order.payments.map((payment) => paymentLine(payment)),
+    stuck: order.payments.flatMap((payment) => payment.refunds.filter(isStuck).map((refund) => stuckLine(payment, refund))),
     effects: order.effects.map((effect) => ({
       key: effect.key,
       parked: effect.parked,
@@ -157,10 +159,31 @@ function paymentLine(payment) {
       payment.out_trade_no,
       payment.transaction_id && words("admin_transaction", { id: payment.transaction_id }),
       learned,
-      ...payment.refunds.map((refund) =>
-        words("admin_refund_line", { number: refund.out_refund_no, amount: yuan(refund.amount), state: words(`admin_${refund.state ?? "DUE"}`), reason: refund.reason }),
-      ),
+      ...payment.refunds.flatMap(refundWords),
     ].filter(Boolean),
+  };
+}
+
+const refundLine = (refund) =>
+  words("admin_refund_line", { number: refund.out_refund_no, amount: yuan(refund.amount), state: words(`admin_${refund.state ?? "DUE"}`), reason: refund.reason });
+
+function refundWords(refund) {
+  return [
+    refundLine(refund),
+    refund.replaced_by && words("admin_refund_replaced", { number: refund.replaced_by }),
+    refund.settled_note && words("admin_refund_note", { note: refund.settled_note }),
+  ];
+}
+
+const isStuck = ({ state, replaced_by: replacedBy }) => STUCK.includes(state) && !replacedBy;
+
+/** A refund that waits for a person; only one that WeChat closed may go back under a new number. */
+function stuckLine(payment, refund) {
+  return {
+    number: refund.out_refund_no,
+    text: refundLine(refund),
+    canAskAgain: refund.state === "CLOSED",
+    ask: { amount: yuan(refund.amount), name: payment.payer.name },
   };
 }
 

@@ -124,6 +124,7 @@ export const EN = {
   event_order_closed: "¥{amount} goes back to {name}",
   event_refund_due: "Refunding ¥{amount} to {name}",
   event_refunded: "Refunded ¥{amount} to {name}",
+  event_refund_settled: "The merchant paid ¥{amount} back to {name} another way",
   event_unknown: "Something happened",
 
   points_earned: "You earned {points} points",

@@ -129,6 +129,7 @@ export const ZH = {
   event_order_closed: "{name} 的 ¥{amount} 将退回",
   event_refund_due: "正在给 {name} 退款 ¥{amount}",
   event_refunded: "已给 {name} 退款 ¥{amount}",
+  event_refund_settled: "商家已用其他方式给 {name} 退款 ¥{amount}",
   event_unknown: "有新的动态",
 
   // Refunds

@@ -19,7 +19,10 @@ class Books:
     open: set[int] = field(default_factory=set)
     took: dict[str, tuple[int, int]] = field(default_factory=dict)  # transaction_id -> number, amount
     kept: dict[int, int] = field(default_factory=dict)  # number -> what is left of a share that was taken
-    refunded: dict[tuple[int, int], int] = field(default_factory=dict)  # line, refund -> amount that arrived
+    refunded: dict[tuple[int, int], int] = field(default_factory=dict)  # line, refund -> amount the friend has
+    closed: set[tuple[int, int]] = field(default_factory=set)  # line, refund: WeChat ended it and paid nothing
+    stuck: set[tuple[int, int]] = field(default_factory=set)  # line, refund: it cannot be paid, or was closed
+    by_person: set[tuple[int, int]] = field(default_factory=set)  # line, refund: its money goes another way
     state: OrderState = OrderState.OPEN
 
     def pay(self, number: int, transaction_id: str) -> None:
@@ -62,6 +65,29 @@ class Books:
         back = sum(self.refunded[key] for key in self.refunded if key[0] in self.kept)
         if self.state is OrderState.PAID and back == sum(self.attempts[number] for number in self.kept):
             self.state = OrderState.REFUNDED
+
+    def refund_is_stuck(self, line: int, refund: int, *, closed: bool) -> None:
+        if (line, refund) not in self.refunded and (line, refund) not in self.by_person:
+            self.stuck.add((line, refund))
+            if closed:
+                self.closed.add((line, refund))
+
+    def settle(self, line: int, refund: int, amount: int) -> bool:
+        """A person paid a stuck refund; False if it is none, or somebody has its money under way already."""
+        key = (line, refund)
+        if key not in self.stuck or key in self.by_person or key in self.refunded:
+            return False
+        self.by_person.add(key)
+        self.refund_arrives(line, refund, amount)
+        return True
+
+    def ask_again(self, line: int, refund: int) -> bool:
+        """A closed refund goes back under a new number; False if it is not closed, or arrived, or was paid by hand."""
+        key = (line, refund)
+        if key not in self.closed or key in self.by_person or key in self.refunded:
+            return False
+        self.by_person.add(key)
+        return True
 
     @property
     def balance(self) -> Balance:

@@ -20,9 +20,11 @@ from server.domain.events import (
     PaymentRewarded,
     PaymentStarted,
     PaymentUnpaid,
+    RefundAskedAgain,
     RefundProgressed,
     RefundReported,
     RefundRequested,
+    RefundSettledByHand,
     RefundState,
     TradeState,
     TradeType,
@@ -55,10 +57,10 @@ OPEN, PAID, CLOSING, CLOSED, REFUNDED = (
 WAITING: Final = f"webhook:payment.paid:{attempt_no(1)}"
 
 # An order of 100 + 50 fen. 小明 paid the 100, 小红 paid them once more and is owed them back; 小刚 and 小美 both
-# pressed pay for the 50. So in each state money can still come, a refund is under way, and effects wait.
+# pressed pay for the 50. So in each state money can still come, a refund that WeChat closed is owed, and effects wait.
 STORY: Final = (
     *(started("小明", lease_ms=0), started("小红", lease_ms=0), paid(1), paid(2)),
-    *(started("小刚", lease_ms=0), started("小美")),
+    *(started("小刚", lease_ms=0), started("小美"), refund_is(RefundState.CLOSED, 2)),
 )
 REFUNDS: Final = (refund_asked(), refund_is(RefundState.SUCCESS, 1), refund_is(RefundState.SUCCESS, 3))
 HISTORIES: Final[dict[OrderState, tuple[Event, ...]]] = {
@@ -81,6 +83,8 @@ EVENTS: Final[dict[type[Event], Event]] = {
     RefundRequested: refund_asked(),
     RefundProgressed: refund_is(RefundState.SUCCESS, 2),
     RefundReported: RefundReported(refund_no(2)),
+    RefundAskedAgain: RefundAskedAgain(refund_no(2)),
+    RefundSettledByHand: RefundSettledByHand(refund_no(2), "paid in cash"),
     EffectFinished: EffectFinished(WAITING),
     PaymentRewarded: PaymentRewarded(key=WAITING, out_trade_no=attempt_no(1), initiator_points=10),
     EffectPostponed: EffectPostponed(key=WAITING, due_at_ms=NOW_MS + 1, reason="timeout"),
@@ -103,6 +107,8 @@ ROWS: Final[dict[tuple[OrderState, type[Event]], Outcome]] = {
     (OPEN, CloseRequested): CLOSING,
     (OPEN, RefundProgressed): OPEN,
     (OPEN, RefundReported): OPEN,
+    (OPEN, RefundAskedAgain): OPEN,
+    (OPEN, RefundSettledByHand): OPEN,
     (OPEN, EffectFinished): OPEN,
     (OPEN, PaymentRewarded): OPEN,
     (OPEN, EffectPostponed): OPEN,
@@ -118,6 +124,8 @@ ROWS: Final[dict[tuple[OrderState, type[Event]], Outcome]] = {
     (CLOSING, CloseRequested): UNCHANGED,
     (CLOSING, RefundProgressed): CLOSING,
     (CLOSING, RefundReported): CLOSING,
+    (CLOSING, RefundAskedAgain): CLOSING,
+    (CLOSING, RefundSettledByHand): CLOSING,
     (CLOSING, EffectFinished): CLOSING,
     (CLOSING, PaymentRewarded): CLOSING,
     (CLOSING, EffectPostponed): CLOSING,
@@ -133,6 +141,8 @@ ROWS: Final[dict[tuple[OrderState, type[Event]], Outcome]] = {
     (CLOSED, CloseRequested): UNCHANGED,
     (CLOSED, RefundProgressed): CLOSED,
     (CLOSED, RefundReported): CLOSED,
+    (CLOSED, RefundAskedAgain): CLOSED,
+    (CLOSED, RefundSettledByHand): CLOSED,
     (CLOSED, EffectFinished): CLOSED,
     (CLOSED, PaymentRewarded): CLOSED,
     (CLOSED, EffectPostponed): CLOSED,
@@ -148,6 +158,8 @@ ROWS: Final[dict[tuple[OrderState, type[Event]], Outcome]] = {
     (PAID, RefundRequested): PAID,
     (PAID, RefundProgressed): PAID,
     (PAID, RefundReported): PAID,
+    (PAID, RefundAskedAgain): PAID,
+    (PAID, RefundSettledByHand): PAID,
     (PAID, EffectFinished): PAID,
     (PAID, PaymentRewarded): PAID,
     (PAID, EffectPostponed): PAID,
@@ -163,6 +175,8 @@ ROWS: Final[dict[tuple[OrderState, type[Event]], Outcome]] = {
     (REFUNDED, RefundRequested): UNCHANGED,
     (REFUNDED, RefundProgressed): REFUNDED,
     (REFUNDED, RefundReported): REFUNDED,
+    (REFUNDED, RefundAskedAgain): REFUNDED,
+    (REFUNDED, RefundSettledByHand): REFUNDED,
     (REFUNDED, EffectFinished): REFUNDED,
     (REFUNDED, PaymentRewarded): REFUNDED,
     (REFUNDED, EffectPostponed): REFUNDED,

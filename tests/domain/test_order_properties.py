@@ -23,7 +23,9 @@ from server.domain.events import (
     EffectResumed,
     Event,
     OrderExpired,
+    RefundAskedAgain,
     RefundReported,
+    RefundSettledByHand,
     RefundState,
     TradeState,
     TradeType,
@@ -69,7 +71,8 @@ FINISHED_BY_RUNNING: Final = (
     EffectKind.TELL_INITIATOR,
 )
 
-UNDER_WAY: Final = (RefundState.PROCESSING, RefundState.ABNORMAL)
+UNDER_WAY: Final = (RefundState.PROCESSING, RefundState.ABNORMAL, RefundState.CLOSED)
+SAID_BY_WECHAT: Final = [state for state in RefundState if state is not RefundState.SETTLED]
 
 amounts = st.integers(min_value=1, max_value=4).map(Fen)
 shares = st.one_of(
@@ -189,13 +192,18 @@ class OrderLife(RuleBasedStateMachine):
             self.books.finish_closing()
 
     @precondition(lambda self: self.refunds())
-    @rule(pick=picks, state=st.sampled_from(RefundState))
+    @rule(pick=picks, state=st.sampled_from(SAID_BY_WECHAT))
     def a_refund_is_told(self, pick: int, state: RefundState) -> None:
         refunds = self.refunds()
         line, refund, amount = refunds[pick % len(refunds)]
+        if state is RefundState.SUCCESS and (line, refund) in self.books.by_person:
+            self.refused(refund_is(state, line, refund))  # it was paid another way: a person has to look
+            return
         assert self.happen(refund_is(state, line, refund))
         if state is RefundState.SUCCESS:
             self.books.refund_arrives(line, refund, amount)
+        elif state.is_stuck:
+            self.books.refund_is_stuck(line, refund, closed=state is RefundState.CLOSED)
 
     @precondition(lambda self: self.refunds())
     @rule(pick=picks)
@@ -203,6 +211,33 @@ class OrderLife(RuleBasedStateMachine):
         refunds = self.refunds()
         line, refund, _ = refunds[pick % len(refunds)]
         self.happen(RefundReported(refund_no(line, refund)))
+
+    # The operator
+
+    @precondition(lambda self: self.refunds())
+    @rule(pick=picks)
+    def a_refund_is_asked_for_again(self, pick: int) -> None:
+        refunds = self.refunds()
+        line, refund, _ = refunds[pick % len(refunds)]
+        before = self.order
+        done = self.happen(RefundAskedAgain(refund_no(line, refund)))
+        if self.books.ask_again(line, refund):
+            assert done
+            assert len(self.refunds()) == len(refunds) + 1
+        else:
+            assert self.order is before
+
+    @precondition(lambda self: self.refunds())
+    @rule(pick=picks)
+    def a_refund_is_settled_by_hand(self, pick: int) -> None:
+        refunds = self.refunds()
+        line, refund, amount = refunds[pick % len(refunds)]
+        before = self.order
+        done = self.happen(RefundSettledByHand(refund_no(line, refund), "paid in cash"))
+        if self.books.settle(line, refund, amount):
+            assert done
+        else:
+            assert self.order is before
 
     # The initiator, the merchant, the relay, time
 
@@ -277,7 +312,16 @@ class OrderLife(RuleBasedStateMachine):
     @invariant()
     def nothing_is_given_back_beyond_its_transaction(self) -> None:
         for payment in self.order.payments:
-            assert sum(refund.amount for refund in payment.refunds) <= payment.amount * payment.is_paid
+            asked = sum(refund.amount for refund in payment.refunds if not refund.replaced_by)
+            assert asked <= payment.amount * payment.is_paid
+
+    @invariant()
+    def a_refund_gives_way_to_one_other_of_its_payment_and_amount(self) -> None:
+        for payment in self.order.payments:
+            amounts = {refund.out_refund_no: refund.amount for refund in payment.refunds}
+            replaced = [refund for refund in payment.refunds if refund.replaced_by]
+            assert len({refund.replaced_by for refund in replaced}) == len(replaced)
+            assert all(amounts[refund.replaced_by] == refund.amount for refund in replaced)
 
     @invariant()
     def what_must_still_happen_waits_as_an_effect(self) -> None:
@@ -290,7 +334,7 @@ class OrderLife(RuleBasedStateMachine):
         assert {f"refund:{r.out_refund_no}" for r in refunds if r.state is RefundState.DUE} == {
             key for key in keys if key.startswith("refund:")
         }
-        under_way = {f"query_refund:{r.out_refund_no}" for r in refunds if r.state in UNDER_WAY}
+        under_way = {f"query_refund:{r.out_refund_no}" for r in refunds if r.state in UNDER_WAY and not r.replaced_by}
         unfinished = {f"query_refund:{r.out_refund_no}" for r in refunds if r.state is not RefundState.SUCCESS}
         assert under_way <= {key for key in keys if key.startswith("query_refund:")} <= unfinished
         assert ("expire" in keys) == (self.order.state is OrderState.OPEN)

@@ -142,6 +142,7 @@ class TestRefunds:
             ((RefundState.SUCCESS, RefundState.PROCESSING), RefundState.PROCESSING),
             ((RefundState.ABNORMAL, RefundState.SUCCESS), RefundState.ABNORMAL),
             ((RefundState.PROCESSING, RefundState.ABNORMAL), RefundState.ABNORMAL),
+            ((RefundState.PROCESSING, RefundState.CLOSED), RefundState.ABNORMAL),
             ((RefundState.SUCCESS, RefundState.SUCCESS), RefundState.SUCCESS),
         ],
     )

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from server.domain.bill import BillDay, BillRow
 from server.domain.document import Order, Payment, Refund
-from server.domain.events import RefundState, TradeState
+from server.domain.events import RefundAskedAgain, RefundSettledByHand, RefundState, TradeState
 from server.domain.money import Fen
 from server.domain.reconcile import Cure, Difference, Finding, compare, set_apart, unknown
 from tests.builders import (
@@ -178,6 +178,8 @@ class TestRefunds:
             (RefundState.SUCCESS, "CHANGE", Difference.REFUND_OTHER_STATE),
             (RefundState.SUCCESS, "PROCESSING", None),  # it went on after the bill was written
             (RefundState.PROCESSING, "", None),
+            (RefundState.CLOSED, "REFUNDCLOSE", None),
+            (RefundState.CLOSED, "SUCCESS", Difference.REFUND_BEHIND),
         ],
     )
     def test_further_on_there_are_asked_after(
@@ -188,6 +190,19 @@ class TestRefunds:
         rows = [a_payment_row(payment), a_refund_row(payment, payment.refunds[0], refund_status=there)]
 
         assert differences(order, *rows) == ([difference] if difference else [])
+
+    @pytest.mark.parametrize("there", ["SUCCESS", "REFUNDCLOSE"])
+    @pytest.mark.parametrize("by_hand", [True, False], ids=["by hand", "under a new number"])
+    def test_that_a_person_paid_another_way_may_not_arrive_there_too(self, there: str, *, by_hand: bool) -> None:
+        deed = RefundSettledByHand(refund_no(), "in cash") if by_hand else RefundAskedAgain(refund_no())
+        order = after(a_refunded_order(RefundState.CLOSED), deed)
+        payment = order.payments[0]
+        rows = [a_payment_row(payment), a_refund_row(payment, payment.refunds[0], refund_status=there)]
+
+        findings = list(compare(order, rows, DAY))
+
+        twice = [(Difference.REFUND_TWICE, Cure.PERSON)] if there == "SUCCESS" else []
+        assert [(finding.difference, finding.cure) for finding in findings] == twice
 
     def test_here_and_not_there_are_asked_after(self) -> None:
         order = a_refunded_order()

@@ -1,13 +1,40 @@
 """Money on its way back: how much, under which number, and only ever forward."""
 
+from typing import Final
+
 import pytest
 
 from server.domain.document import Order, OrderState, balance
 from server.domain.effects import REFUND_QUERY_GAPS_S, Effect, EffectKind
-from server.domain.events import EffectParked, RefundReason, RefundReported, RefundState, TradeState
+from server.domain.events import (
+    EffectParked,
+    RefundAskedAgain,
+    RefundReason,
+    RefundReported,
+    RefundSettledByHand,
+    RefundState,
+    TradeState,
+)
 from server.domain.refunds import MOST_PARTS
-from server.errors import IllegalTransition, RefundTooLarge, TooManyRefunds, UnknownAttempt
+from server.errors import (
+    IllegalTransition,
+    RefundNotClosed,
+    RefundNotStuck,
+    RefundPaidTwice,
+    RefundTooLarge,
+    TooManyRefunds,
+    UnknownAttempt,
+)
 from tests.builders import NOW_MS, after, an_order, attempt_no, paid, refund_asked, refund_is, refund_no, started
+
+# How far a refund can come by WeChat's word, the furthest last.
+SAID: Final = (
+    RefundState.DUE,
+    RefundState.PROCESSING,
+    RefundState.ABNORMAL,
+    RefundState.CLOSED,
+    RefundState.SUCCESS,
+)
 
 
 def a_paid_order(*shares: int) -> Order:
@@ -140,15 +167,14 @@ class TestProgress:
         assert after(order, refund_is(RefundState.PROCESSING)) is order
         assert waiting(order, EffectKind.REFUND) == []
 
-    @pytest.mark.parametrize("state", RefundState)
-    @pytest.mark.parametrize("later", RefundState)
+    @pytest.mark.parametrize("state", SAID)
+    @pytest.mark.parametrize("later", SAID)
     def test_a_refund_only_moves_forward(self, state: RefundState, later: RefundState) -> None:
-        forward = [RefundState.DUE, RefundState.PROCESSING, RefundState.ABNORMAL, RefundState.SUCCESS]
         order = after(a_paid_order(60, 40), refund_asked(1), refund_is(state))
 
         moved = after(order, refund_is(later))
 
-        if forward.index(later) > forward.index(state):
+        if SAID.index(later) > SAID.index(state):
             assert moved.payments[0].refunds[0].state is later
         else:
             assert moved is order
@@ -245,6 +271,115 @@ class TestRefunded:
 
         assert (order.state, balance(order).refund_due) == (OrderState.REFUNDED, 100)
         assert [effect.about for effect in waiting(order, EffectKind.REFUND)] == [refund_no(2)]
+
+
+class TestAskedAgain:
+    """A refund that WeChat closed goes back under a new number, when a person says so."""
+
+    def test_the_new_refund_owes_the_same_for_the_same_reason_and_the_closed_one_nothing(self) -> None:
+        order = after(a_paid_order(100), refund_asked(1, 30), refund_is(RefundState.CLOSED))
+
+        order = after(order, RefundAskedAgain(refund_no(1, 1)))
+
+        closed, fresh = order.payments[0].refunds
+        assert (closed.state, closed.replaced_by) == (RefundState.CLOSED, refund_no(1, 2))
+        assert (fresh.out_refund_no, fresh.amount, fresh.reason, fresh.state) == (
+            refund_no(1, 2),
+            30,
+            RefundReason.ASKED,
+            RefundState.DUE,
+        )
+        assert (balance(order).kept, balance(order).refund_due) == (70, 30)
+        assert [effect.about for effect in waiting(order, EffectKind.REFUND)] == [refund_no(1, 2)]
+        assert waiting(order, EffectKind.QUERY_REFUND) == []
+
+    def test_said_twice_it_is_owed_once(self) -> None:
+        order = after(a_paid_order(100), refund_asked(), refund_is(RefundState.CLOSED), RefundAskedAgain(refund_no()))
+
+        assert after(order, RefundAskedAgain(refund_no())) is order
+
+    @pytest.mark.parametrize("state", [state for state in SAID if state is not RefundState.CLOSED])
+    def test_one_that_may_still_arrive_or_has_is_not_asked_for_again(self, state: RefundState) -> None:
+        order = after(a_paid_order(100), refund_asked(), refund_is(state))
+
+        with pytest.raises(RefundNotClosed) as refusal:
+            after(order, RefundAskedAgain(refund_no()))
+        assert (refusal.value.out_refund_no, refusal.value.state) == (refund_no(), state)
+
+    def test_a_new_one_that_is_closed_too_can_be_asked_for_again_and_the_order_ends_refunded(self) -> None:
+        order = a_paid_order(100)
+        order = after(order, refund_asked(), refund_is(RefundState.CLOSED), RefundAskedAgain(refund_no(1, 1)))
+        order = after(order, refund_is(RefundState.CLOSED, 1, 2), RefundAskedAgain(refund_no(1, 2)))
+        assert order.state is OrderState.PAID
+
+        order = after(order, refund_is(RefundState.SUCCESS, 1, 3))
+
+        assert (order.state, balance(order).refunded) == (OrderState.REFUNDED, 100)
+
+    def test_the_last_number_wechat_takes_is_kept_for_what_is_left(self) -> None:
+        parts = [refund_asked(1, 1)] * (MOST_PARTS - 1)
+        order = after(a_paid_order(100), *parts, refund_is(RefundState.CLOSED))
+
+        with pytest.raises(TooManyRefunds):
+            after(order, RefundAskedAgain(refund_no()))
+
+    def test_wechats_word_that_the_closed_one_arrived_after_all_is_refused_loudly(self) -> None:
+        order = after(a_paid_order(100), refund_asked(), refund_is(RefundState.CLOSED), RefundAskedAgain(refund_no()))
+
+        assert after(order, refund_is(RefundState.PROCESSING)) is order
+        with pytest.raises(RefundPaidTwice):
+            after(order, refund_is(RefundState.SUCCESS))
+
+
+class TestSettledByHand:
+    """A person paid a stuck refund back outside WeChat."""
+
+    @pytest.mark.parametrize("state", [RefundState.ABNORMAL, RefundState.CLOSED])
+    def test_it_is_back_with_the_note_as_evidence_and_the_order_ends_refunded(self, state: RefundState) -> None:
+        order = after(a_paid_order(100), refund_asked(), refund_is(state))
+
+        order = after(order, RefundSettledByHand(refund_no(), "bank transfer 7781"), now_ms=NOW_MS + 5)
+
+        (refund,) = order.payments[0].refunds
+        assert (refund.state, refund.settled_note, refund.refunded_at_ms) == (
+            RefundState.SETTLED,
+            "bank transfer 7781",
+            NOW_MS + 5,
+        )
+        assert (order.state, balance(order).refunded, balance(order).refund_due) == (OrderState.REFUNDED, 100, 0)
+        assert (order.entries[-1].kind, order.entries[-1].amount) == ("refund_settled", 100)
+        assert waiting(order, EffectKind.REFUND) == waiting(order, EffectKind.QUERY_REFUND) == []
+        assert f"webhook:refund.settled:{refund_no()}" in {effect.key for effect in order.effects}
+
+    def test_the_first_note_stays(self) -> None:
+        order = after(a_paid_order(100), refund_asked(), refund_is(RefundState.ABNORMAL))
+        order = after(order, RefundSettledByHand(refund_no(), "in cash"))
+
+        assert after(order, RefundSettledByHand(refund_no(), "another tale")) is order
+
+    @pytest.mark.parametrize("state", [state for state in SAID if not state.is_stuck])
+    def test_one_that_wechat_pays_or_has_paid_is_not_paid_by_hand(self, state: RefundState) -> None:
+        order = after(a_paid_order(100), refund_asked(), refund_is(state))
+
+        with pytest.raises(RefundNotStuck) as refusal:
+            after(order, RefundSettledByHand(refund_no(), "in cash"))
+        assert refusal.value.state == state
+
+    def test_nor_is_one_whose_money_goes_back_under_a_new_number(self) -> None:
+        order = after(a_paid_order(100), refund_asked(), refund_is(RefundState.CLOSED), RefundAskedAgain(refund_no()))
+
+        with pytest.raises(RefundNotStuck) as refusal:
+            after(order, RefundSettledByHand(refund_no(), "in cash"))
+        assert refusal.value.state == "REPLACED"
+
+    def test_nor_does_one_that_was_paid_by_hand_go_back_under_a_new_number(self) -> None:
+        order = after(a_paid_order(100), refund_asked(), refund_is(RefundState.CLOSED))
+        order = after(order, RefundSettledByHand(refund_no(), "in cash"))
+
+        with pytest.raises(RefundNotClosed):
+            after(order, RefundAskedAgain(refund_no()))
+        with pytest.raises(RefundPaidTwice):
+            after(order, refund_is(RefundState.SUCCESS))
 
 
 def test_a_refund_number_is_fixed_by_the_place_of_its_payment() -> None:

@@ -72,3 +72,21 @@ test("a window ends today in Beijing, whatever the clock on the wall says", () =
 test("lengths of time come in their largest fitting unit", () => {
   assert.deepEqual([999, 1200, 90_000, 5_400_000].map((ms) => said(view.duration(ms))), ["999 ms", "1.2 s", "1.5 min", "1.5 h"]);
 });
+
+test("a refund that is stuck waits for a person, and only one that WeChat closed may be asked for again", () => {
+  const refunds = [
+    { out_refund_no: "R1", amount: 30, reason: "asked", state: "CLOSED", replaced_by: "R2" },
+    { out_refund_no: "R2", amount: 30, reason: "asked", state: "CLOSED" },
+    { out_refund_no: "R3", amount: 20, reason: "asked", state: "ABNORMAL" },
+    { out_refund_no: "R4", amount: 50, reason: "asked", state: "SETTLED", settled_note: "in cash" },
+  ];
+  const payment = { payer: { name: "小明", openid: "o…" }, amount: 100, refunds, trade_state: "SUCCESS" };
+  const balance = { received: 100, kept: 0, refund_due: 50, refunded: 50 };
+
+  const card = view.orderCard({ initiator: {}, balance, payments: [payment], effects: [] }, String);
+
+  assert.deepEqual(card.stuck.map(({ number, canAskAgain }) => [number, canAskAgain]), [["R2", true], ["R3", false]]);
+  const lines = card.payments[0].lines.map((line) => (typeof line === "string" ? line : said(line)));
+  assert.ok(lines.includes("goes back as R2"));
+  assert.ok(lines.includes("by hand: in cash"));
+});

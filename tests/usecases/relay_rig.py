@@ -18,7 +18,7 @@ from server.bus.ringing import RingingBus
 from server.cache.local import LocalCache
 from server.domain.document import Order
 from server.domain.effects import Effect, due_effects
-from server.domain.events import Event, PayApi, PaymentStarted, Person, TradeType
+from server.domain.events import Event, PayApi, PaymentStarted, Person, RefundState, TradeType
 from server.domain.money import Fen
 from server.domain.rewards import RewardRule
 from server.ports import Deliveries, PayGateway, Store
@@ -88,6 +88,11 @@ class RelayRig:
             yield relay
         finally:
             await relay.aclose()
+
+    @property
+    def hands(self) -> dict[str, Any]:
+        """What a person's decision about a refund is carried out with."""
+        return {"store": self.store, "bus": self.bus, "gateway": self.gateway, "clock": self.clock}
 
     # What people do
 
@@ -196,6 +201,10 @@ class RelayRig:
 
     async def happen(self, order_id: str, event: Event) -> Order:
         return await change_order(order_id, event, store=self.store, bus=self.bus, clock=self.clock)
+
+
+def refund_states(order: Order) -> list[RefundState]:
+    return [refund.state for payment in order.payments for refund in payment.refunds]
 
 
 def effect_of(order: Order, kind: str) -> Effect:

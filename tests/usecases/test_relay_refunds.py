@@ -15,13 +15,9 @@ from server.domain.money import Fen
 from server.errors import AmountMismatch, TransactionMismatch, UnknownAttempt, WeChatUnavailable
 from server.usecases.hear_of_refund import RefundNews, hear_of_refund
 from server.usecases.retry_effect import retry_effect
-from tests.usecases.relay_rig import RelayRig, effect_of
+from tests.usecases.relay_rig import RelayRig, effect_of, refund_states
 
 YEAR_S = 365 * 86_400
-
-
-def refund_states(order: Order) -> list[RefundState]:
-    return [refund.state for payment in order.payments for refund in payment.refunds]
 
 
 async def test_a_refund_is_handed_over_asked_after_and_done(rig: RelayRig) -> None:
@@ -148,15 +144,17 @@ async def test_a_refund_wechat_has_lost_is_asked_for_again_under_the_same_number
     assert [refund["out_refund_no"] for refund in (await rig.ledger())["refunds"]] == [number]
 
 
-@pytest.mark.parametrize("state", ["CHANGE", "REFUNDCLOSE"])
+@pytest.mark.parametrize(
+    ("word", "state"), [("CHANGE", RefundState.ABNORMAL), ("REFUNDCLOSE", RefundState.CLOSED)], ids=["change", "close"]
+)
 async def test_a_refund_that_did_not_arrive_raises_one_alarm_and_is_asked_after_on(
-    rig: RelayRig, caplog: pytest.LogCaptureFixture, state: str
+    rig: RelayRig, caplog: pytest.LogCaptureFixture, word: str, state: RefundState
 ) -> None:
     async with rig.relay():
         order_id = await rig.paid_order()
-        await rig.fault("refund", "outcome", state=state)
+        await rig.fault("refund", "outcome", state=word)
         await rig.happen(order_id, RefundRequested())
-        await rig.climb(order_id, lambda order: refund_states(order) == [RefundState.ABNORMAL], within_s=7200)
+        await rig.climb(order_id, lambda order: refund_states(order) == [state], within_s=7200)
         await rig.advance(4000)
         order = await rig.at_rest(order_id)
 

@@ -51,11 +51,11 @@ def test_another_library_reads_the_same() -> None:
     assert {name: str(value) for name, value in theirs.items()} == REFUND_NOTIFY
 
 
-@pytest.mark.parametrize("status", ["CHANGE", "REFUNDCLOSE"])
-def test_a_refund_that_did_not_reach_the_payer_is_abnormal(status: str) -> None:
+@pytest.mark.parametrize(("status", "state"), [("CHANGE", RefundState.ABNORMAL), ("REFUNDCLOSE", RefundState.CLOSED)])
+def test_a_refund_that_did_not_reach_the_payer_is_abnormal_or_closed(status: str, state: RefundState) -> None:
     notice = read(a_refund_notify(encrypted(inner_xml({**REFUND_NOTIFY, "refund_status": status}))))
 
-    assert notice.progressed.state is RefundState.ABNORMAL
+    assert notice.progressed.state is state
 
 
 def test_a_notify_under_the_key_of_before_is_still_read() -> None:

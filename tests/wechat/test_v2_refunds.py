@@ -164,7 +164,7 @@ class TestRefundQuery:
         [
             ("SUCCESS", RefundState.SUCCESS),
             ("PROCESSING", RefundState.PROCESSING),
-            ("REFUNDCLOSE", RefundState.ABNORMAL),
+            ("REFUNDCLOSE", RefundState.CLOSED),
             ("CHANGE", RefundState.ABNORMAL),
         ],
     )

@@ -450,7 +450,7 @@ class TestRefund:
         [
             ("PROCESSING", RefundState.PROCESSING),
             ("SUCCESS", RefundState.SUCCESS),
-            ("CLOSED", RefundState.ABNORMAL),
+            ("CLOSED", RefundState.CLOSED),
             ("ABNORMAL", RefundState.ABNORMAL),
         ],
     )
