@@ -18,6 +18,7 @@ from server.domain.day_stats import Trace
 from server.domain.delivery import Delivery
 from server.domain.document import Order
 from server.domain.notify import Notify
+from server.domain.reconciliation import Reconciliation
 from server.domain.rewards import Reward
 from server.domain.user import User
 from server.errors import StoreCorrupt
@@ -83,6 +84,11 @@ def notify_document(notify: Notify) -> Document:
     return {"_id": fields.pop("notify_id"), "order_id": "", **fields}
 
 
+def report_document(report: Reconciliation) -> Document:
+    fields = to_builtins(report)
+    return {"_id": fields.pop("day"), **fields}
+
+
 def read_order(document: Mapping[str, Any]) -> Order:
     """
     Return the order this document keeps.
@@ -113,6 +119,11 @@ def read_claim(document: Mapping[str, Any]) -> KeyClaim:
 
 def read_notify(document: Mapping[str, Any]) -> Notify:
     return _convert({**document, "notify_id": document["_id"]}, Notify, f"notify {document['_id']}")
+
+
+def read_report(document: Mapping[str, Any]) -> Reconciliation:
+    day = document["_id"]
+    return _convert({**document, "day": day}, Reconciliation, f"reconciliation of {day}")
 
 
 def _convert(document: Mapping[str, Any], kind: type[T], what: str) -> T:

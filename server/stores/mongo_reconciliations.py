@@ -6,14 +6,15 @@ While somebody is at a day its document holds `claimed_until_ms` and no report.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Final
 
-from msgspec import ValidationError, convert, to_builtins
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.reconciliation import Reconciliation
-from server.errors import StoreCorrupt
 from server.stores.mongo_database import READ_S, WRITE_S, Collection, within
-from server.stores.mongo_documents import Document
+from server.stores.mongo_documents import Document, read_report, report_document
+
+REPORTS: Final[Document] = {"finished_at_ms": {"$gte": 0}}  # what is no mere claim
 
 
 class MongoReconciliations:
@@ -40,22 +41,12 @@ class MongoReconciliations:
         return True
 
     async def keep(self, report: Reconciliation) -> None:
-        fields = to_builtins(report)
-        document = {"_id": fields.pop("day"), **fields}
         async with self._collection("reconciliations") as reconciliations:
             with within(WRITE_S):
-                await reconciliations.replace_one({"_id": report.day}, document, upsert=True)
+                await reconciliations.replace_one({"_id": report.day}, report_document(report), upsert=True)
 
     async def newest(self, *, limit: int) -> Sequence[Reconciliation]:
-        reports: Document = {"finished_at_ms": {"$gte": 0}}
         async with self._collection("reconciliations") as reconciliations:
             with within(READ_S):
-                documents = await reconciliations.find(reports, sort=[("_id", -1)], limit=limit).to_list()
-        return [_report(document) for document in documents]
-
-
-def _report(document: Document) -> Reconciliation:
-    try:
-        return convert({**document, "day": document["_id"]}, Reconciliation)
-    except ValidationError as error:
-        raise StoreCorrupt(f"reconciliation of {document['_id']}") from error
+                documents = await reconciliations.find(REPORTS, sort=[("_id", -1)], limit=limit).to_list()
+        return [read_report(document) for document in documents]

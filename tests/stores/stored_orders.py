@@ -7,6 +7,8 @@ from server.domain.document import Order
 from server.domain.effects import Effect, EffectKind
 from server.domain.events import Person
 from server.domain.notify import Notify, NotifyRoute, Verdict, notify_id_at
+from server.domain.reconcile import Difference, Finding
+from server.domain.reconciliation import Line, Outcome, Reconciliation, count
 from server.domain.rewards import Reward, RewardKind
 from tests import builders
 
@@ -70,4 +72,13 @@ def a_delivery(
         body=body,
         created_at_ms=due_at_ms,
         due_at_ms=due_at_ms,
+    )
+
+
+def a_report(number: int = 1) -> Reconciliation:
+    """Return the report of a day in November, with as many differences as its number."""
+    finding = Finding(difference=Difference.NOT_IN_BILL, out_trade_no=f"{order_id(number)}001", transaction_id="42")
+    lines = (Line(finding, Outcome.PERSON),) * number
+    return Reconciliation(
+        day=f"2026-11-{number + 1:02d}", finished_at_ms=number, rows=3, orders=2, counts=count(lines), lines=lines
     )

@@ -21,7 +21,7 @@ from server.stores.migrate import PAGE, Comparison, migrate
 from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_stats import SqliteStats
-from tests.stores.stored_orders import a_delivery, a_notify, a_reward, an_order, changed, order_id
+from tests.stores.stored_orders import a_delivery, a_notify, a_report, a_reward, an_order, changed, order_id
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 60
@@ -43,7 +43,9 @@ async def file(tmp_path: Path) -> Path:
             await SqliteStats(store.workers).leave_trace(Trace(order_id(n), TraceKind.OPENED, f"o{n}", n))
             await store.claim_key(f"key {n}", KeyClaim(order_id(n), "a" * 64, 1))
             await store.deliveries().add([a_delivery(n)])
+            await store.reconciliations().keep(a_report(n))
         await store.journal().keep([a_notify(n) for n in range(7)])
+        assert await store.reconciliations().claim("2026-11-08", now_ms=1, lease_ms=10**9)
         await store.bring_user("o5", brought_by="o6")
         await store.take_back_reward(a_reward(5).reward_id, 500)
         await store.claim_due(10**9, lease_ms=10**9, limit=20)
@@ -67,6 +69,7 @@ async def test_everything_is_there_afterwards_and_both_sides_say_so(file: Path, 
         ("idempotency", 7),
         ("traces", 7),
         ("notifies", 7),
+        ("reconciliations", 7),
     ]
     assert all(each.sqlite == each.mongo for each in compared)
     assert told[0] == ("orders", 0, ORDERS)
@@ -78,6 +81,8 @@ async def test_everything_is_there_afterwards_and_both_sides_say_so(file: Path, 
         assert await store.rewards_of("o5", limit=9) == [replace(a_reward(5), taken_back_at_ms=500)]
         assert await store.claim_key("key 4", KeyClaim(order_id(9), "b" * 64, 1)) == KeyClaim(order_id(4), "a" * 64, 1)
         assert await store.journal().get(a_notify(3).notify_id) == a_notify(3)
+        assert await store.reconciliations().newest(limit=9) == [a_report(n) for n in reversed(range(7))]
+        assert await store.reconciliations().claim("2026-11-08", now_ms=1, lease_ms=1)  # whoever was at it is gone
         # A lease a relay of the old server held is over: nobody would come back to it.
         assert len(await store.claim_due(10**7, lease_ms=1000, limit=3)) == 3
 
@@ -115,6 +120,16 @@ async def test_an_order_that_went_on_in_mongodb_is_not_put_back_and_the_differen
         assert (await store.get(order_id(3))).title == "paid meanwhile"
     assert orders.sqlite.rows == orders.mongo.rows
     assert orders.sqlite.sha256 != orders.mongo.sha256
+    assert all(each.sqlite == each.mongo for each in others)
+
+
+async def test_a_day_somebody_is_at_in_mongodb_is_no_report_and_the_difference_is_told(file: Path, url: str) -> None:
+    async with aclosing(await MongoStore.open(url)) as store:
+        assert await store.reconciliations().claim(a_report(3).day, now_ms=1, lease_ms=10**9)
+
+        *others, reports = await copied(file, url)
+
+    assert (reports.kind, reports.sqlite.rows, reports.mongo.rows) == ("reconciliations", 7, 6)
     assert all(each.sqlite == each.mongo for each in others)
 
 
