@@ -14,7 +14,7 @@ from handlers.stats import window
 from handlers.texts import REASONS
 from operator_commands.drawing import a_table, add_row, console
 from operator_commands.reach import NothingDone, data_dir_option
-from server.bootstrap import SQLITE_FILE, SystemClock, open_store, stats_of
+from server.bootstrap import SQLITE_FILE, SystemClock, open_store, stats_of, turn_of
 from server.domain.day_stats import DayStats, Funnel
 from server.domain.days import day_of
 from server.domain.stats import Report, reach, report
@@ -57,7 +57,10 @@ async def _rollups(settings: Settings, first: str, last: str) -> Sequence[DaySta
     except FileInUse:
         return read_rollups(path, first=reach(first), last=last)
     async with aclosing(store):
-        await StatsKeeper(store=store, stats=kept, clock=SystemClock(), changed_days=set()).bring_up_to_date()
+        turn = turn_of(store)  # not taken: who asks now wants to know now
+        await StatsKeeper(
+            store=store, stats=kept, turn=turn, clock=SystemClock(), changed_days=set()
+        ).bring_up_to_date()
         return await kept.rollups(first=reach(first), last=last)
 
 

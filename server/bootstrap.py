@@ -34,10 +34,12 @@ from server.ports import (
     PayGateway,
     Reconciliations,
     StatsStore,
+    StatsTurn,
     Store,
 )
 from server.stores.mongo import MongoStore
 from server.stores.mongo_stats import MongoStats
+from server.stores.sole_turn import SoleTurn
 from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_deliveries import SqliteDeliveries
 from server.stores.sqlite_stats import SqliteStats
@@ -88,6 +90,7 @@ class Services:
     journal: Journal
     reconciliations: Reconciliations
     stats: StatsStore
+    turn: StatsTurn
     deliveries: Deliveries
     cache: Cache
     hub: Hub
@@ -174,7 +177,13 @@ class Services:
     @cached_property
     def stats_keeper(self) -> StatsKeeper:
         """Keeps the days' statistics near the truth; whoever serves starts and ends it."""
-        return StatsKeeper(store=self.store, stats=self.stats, clock=self.clock, changed_days=self.changed_days)
+        return StatsKeeper(
+            store=self.store,
+            stats=self.stats,
+            turn=self.turn,
+            clock=self.clock,
+            changed_days=self.changed_days,
+        )
 
     @cached_property
     def traces(self) -> Traces:
@@ -238,6 +247,7 @@ async def build(settings: Settings) -> Services:
         journal=store.journal(),
         reconciliations=store.reconciliations(),
         stats=stats,
+        turn=turn_of(store),
         deliveries=store.deliveries(),
         cache=cache,
         hub=hub,
@@ -359,6 +369,11 @@ async def open_store(settings: Settings) -> SqliteStore | MongoStore:
 def stats_of(store: SqliteStore | MongoStore) -> StatsStore:
     """Return what the statistics keep in this store's database; it lives as long as the store."""
     return MongoStats(store) if isinstance(store, MongoStore) else SqliteStats(store.workers)
+
+
+def turn_of(store: SqliteStore | MongoStore) -> StatsTurn:
+    """Return what says whose turn it is to add this store's days up."""
+    return store.stats_turn() if isinstance(store, MongoStore) else SoleTurn()
 
 
 @asynccontextmanager

@@ -238,6 +238,31 @@ class StatsStore(Protocol):
         ...
 
 
+class StatsTurn(Protocol):
+    """
+    Whose turn it is to add days up, of all the processes that have one store, and what the others heard meanwhile.
+
+    A lease, and no lock that truth depends on: days that two processes add up come out the same. Every method may raise
+    StoreUnavailable.
+    """
+
+    async def take(self, holder: str, *, now_ms: int, lease_ms: int) -> bool:
+        """Take the turn for so long, or longer than before; False if it is somebody else's."""
+        ...
+
+    async def give_back(self, holder: str) -> None:
+        """End the turn, if it is this holder's."""
+        ...
+
+    async def tell(self, days: Collection[str]) -> None:
+        """Have whoever has the turn hear that something changed on these days (at least one)."""
+        ...
+
+    async def told(self) -> frozenset[str]:
+        """Return the days that were told since this was last asked."""
+        ...
+
+
 class Deliveries(Protocol):
     """
     The log of what the merchant's endpoints are told, which is also what is left to tell them.

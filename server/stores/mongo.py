@@ -51,6 +51,7 @@ from server.stores.mongo_documents import (
 )
 from server.stores.mongo_journal import MongoJournal
 from server.stores.mongo_reconciliations import MongoReconciliations
+from server.stores.mongo_turn import MongoTurn
 from server.stores.turn_batch import TurnBatch
 
 # These bound how long the first caller of a batch waits for the last one's document. A batch that takes longer than it
@@ -299,6 +300,10 @@ class MongoStore:
                     {"openid": openid}, sort=newest_first, limit=limit
                 ).to_list()
         return [read_reward(document) for document in documents]
+
+    def stats_turn(self) -> MongoTurn:
+        """Return what says whose turn it is to add days up, in the same database."""
+        return MongoTurn(self._collection)
 
     def reconciliations(self) -> MongoReconciliations:
         """Return the reports in the same database; they live as long as this store."""

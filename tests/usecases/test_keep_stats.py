@@ -14,9 +14,16 @@ from server.domain.events import CloseRequested
 from server.domain.order import apply
 from server.domain.order_ids import first_order_id_at
 from server.domain.user import User
+from server.stores.sole_turn import SoleTurn
 from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_stats import SqliteStats
-from server.usecases.keep_stats import LIVELY_AGE_MS, REFUNDABLE_AGE_MS, StatsKeeper, is_outdated
+from server.usecases.keep_stats import (
+    LIVELY_AGE_MS,
+    REFUNDABLE_AGE_MS,
+    REST_PER_WORK,
+    StatsKeeper,
+    is_outdated,
+)
 from server.usecases.roll_up import PAGE, roll_up
 from tests.builders import a_person
 from tests.domain.histories import paid, placed
@@ -47,11 +54,19 @@ class Rig:
         self.stats = SqliteStats(store.workers)
         self.clock = StoppedClock()
         self.changed_days: set[str] = set()
+        self.monotonic_s = 0.0
         self.keeper = self.another_keeper()
 
     def another_keeper(self) -> StatsKeeper:
         """Return a keeper as a process has it that has just been started."""
-        return StatsKeeper(store=self.store, stats=self.stats, clock=self.clock, changed_days=self.changed_days)
+        return StatsKeeper(
+            store=self.store,
+            stats=self.stats,
+            turn=SoleTurn(),
+            clock=self.clock,
+            changed_days=self.changed_days,
+            monotonic_s=lambda: self.monotonic_s,
+        )
 
     async def day(self, day: str = DAY) -> DayStats:
         [found] = await self.stats.rollups(first=day, last=day)
@@ -198,3 +213,21 @@ async def test_a_day_that_changes_while_it_is_added_up_waits_for_the_next_round(
             await rig.keeper.bring_up_to_date()
         assert rounds == expected
         assert rig.changed_days == {DAY}
+
+
+async def test_after_work_it_rests_a_hundred_times_as_long(rig: Rig) -> None:
+    await rig.store.insert(placed("阿花", NOON_MS))
+    keep = rig.stats.keep_rollup
+
+    async def keep_for_two_seconds(rollup: DayStats) -> None:
+        rig.monotonic_s += 2
+        await keep(rollup)
+
+    rig.stats.keep_rollup = keep_for_two_seconds  # type: ignore[method-assign]
+    await rig.keeper.look()
+    rig.changed_days.add(DAY)
+
+    for rested_s, left in ((2 * REST_PER_WORK - 1, {DAY}), (1, set())):
+        rig.monotonic_s += rested_s
+        await rig.keeper.look()
+        assert rig.changed_days == left
