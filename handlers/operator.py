@@ -134,6 +134,14 @@ class Reconciled(Struct, frozen=True, tag=True):
     report: Reconciliation
 
 
+class Progress(Struct, frozen=True, tag=True):
+    """Not yet the answer: of this stage so much is done."""
+
+    stage: str
+    done: int
+    total: int
+
+
 class Refusal(Struct, frozen=True, tag=True):
     """Nothing was done; `sentence` says why."""
 
@@ -143,9 +151,16 @@ class Refusal(Struct, frozen=True, tag=True):
 Answer = OrderAnswer | NotifiesAnswer | Replayed | Reconciled | Refusal
 
 
-async def carry_out(asked: Asked, services: Services) -> Answer:
-    """Do what was asked through the use cases everybody goes through; an error of theirs is a refusal."""
+async def carry_out(asked: Asked, services: Services, *, told: Told = told_nobody) -> Answer:
+    """
+    Do what was asked through the use cases everybody goes through; an error of theirs is a refusal.
+
+    Args:
+        told: Hears how far it has come, where that takes long.
+    """
     try:
+        if isinstance(asked, ReconcileDay):
+            return Reconciled(await reconcile(asked, services, told=told))
         return await _DOERS[type(asked)](asked, services)
     except PayError as error:
         return Refusal(str(error))
@@ -238,10 +253,6 @@ async def _replay_notify(asked: ReplayNotify, services: Services) -> Answer:
     return Replayed(judgement.verdict, judgement.reason, judgement.order_id)
 
 
-async def _reconcile_day(asked: ReconcileDay, services: Services) -> Answer:
-    return Reconciled(await reconcile(asked, services, told=told_nobody))
-
-
 async def reconcile(asked: ReconcileDay, services: Services, *, told: Told) -> Reconciliation:
     """
     Do it, and tell how far it has come.
@@ -275,5 +286,4 @@ _DOERS: Final[Mapping[type[Asked], Callable[[Any, Services], Awaitable[Answer]]]
     ListNotifies: _list_notifies,
     ShowNotify: _show_notify,
     ReplayNotify: _replay_notify,
-    ReconcileDay: _reconcile_day,
 }

@@ -14,7 +14,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 from tornado.web import Application, RequestHandler
 
-from handlers.operator import Asked, Refusal, carry_out
+from handlers.operator import Answer, Asked, Progress, Refusal, carry_out
 from server.bootstrap import Services
 
 SOCKET_FILE: Final = "operator.sock"  # in DATA_DIR
@@ -25,20 +25,27 @@ _log = structlog.get_logger()
 
 
 class OperatorHandler(RequestHandler):
-    """POST / with a request as JSON; the answer is JSON too, refusals included."""
+    """
+    POST / with a request as JSON. The answer is a line of JSON too, refusals included; lines before it tell how far the
+    work has come.
+    """
 
     def initialize(self, services: Services) -> None:
         self._services = services
 
     async def post(self) -> None:
-        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.set_header("Content-Type", "application/x-ndjson; charset=utf-8")
         try:
             asked = _asked.decode(self.request.body)
         except MsgspecError:
-            self.finish(json.encode(Refusal("the running daifu does not know this command: it is another version")))
+            self.finish(_line(Refusal("the running daifu does not know this command: it is another version")))
             return
         _log.info("operator_asked", asked=json.encode(asked).decode())
-        self.finish(json.encode(await carry_out(asked, self._services)))
+        self.finish(_line(await carry_out(asked, self._services, told=self._tell)))
+
+    def _tell(self, stage: str, done: int, total: int) -> None:
+        self.write(_line(Progress(stage, done, total)))
+        self.flush()  # nobody has to wait for it: whoever asked may have gone, and the work goes on
 
 
 class OperatorSocket:
@@ -63,6 +70,10 @@ class OperatorSocket:
         await self._http.close_all_connections()
         with suppress(OSError):
             self._path.unlink()
+
+
+def _line(said: Answer | Progress) -> bytes:
+    return json.encode(said) + b"\n"
 
 
 def _no_access_log(handler: RequestHandler) -> None:

@@ -10,19 +10,20 @@ import click
 import httpx
 from msgspec import json
 
-from handlers.operator import Answer, Asked, Refusal, carry_out
+from handlers.operator import Answer, Asked, Progress, Refusal, carry_out
 from handlers.operator_socket import SOCKET_FILE
 from server.bootstrap import SQLITE_FILE, Services, build
 from server.errors import ConfigError
+from server.usecases.reconcile import Told, told_nobody
 from settings import Settings, load_settings
 
-# Queries one attempt after the other, each as long as WeChat may take.
+# Queries one attempt after the other, each as long as WeChat may take; and from one line to the next.
 ANSWER_S: Final = 300
 
 # Completes settings with a merchant for as long as a command runs.
 Complete = Callable[[Settings], AbstractAsyncContextManager[Settings]]
 
-_answer: Final[json.Decoder[Answer]] = json.Decoder(Answer)
+_said: Final[json.Decoder[Answer | Progress]] = json.Decoder(Answer | Progress)
 
 T = TypeVar("T", bound=Answer)
 
@@ -67,15 +68,18 @@ async def _reach(asked: Asked, settings: Settings, complete: Complete) -> Answer
         return await carry_out(asked, services)
 
 
-async def ask_server(asked: Asked, settings: Settings) -> Answer | None:
+async def ask_server(asked: Asked, settings: Settings, *, told: Told = told_nobody) -> Answer | None:
     """
     Return the running server's answer; None if none is running, or if it need not be asked.
+
+    Args:
+        told: Hears how far it has come, where it says so.
 
     Raises:
         ConfigError: It gave none.
     """
     # Servers that share their stores hear of what is changed beside them; one that is alone has to change it itself.
-    return await _ask_server(asked, settings.data_dir / SOCKET_FILE) if settings.is_alone else None
+    return await _ask_server(asked, settings.data_dir / SOCKET_FILE, told) if settings.is_alone else None
 
 
 @asynccontextmanager
@@ -93,18 +97,27 @@ async def own_services(settings: Settings, complete: Complete) -> AsyncIterator[
         yield services
 
 
-async def _ask_server(asked: Asked, path: Path) -> Answer | None:
+async def _ask_server(asked: Asked, path: Path, told: Told) -> Answer | None:
     """Return the running server's answer, None if none is running."""
     transport = httpx.AsyncHTTPTransport(uds=str(path))
     async with httpx.AsyncClient(transport=transport, timeout=ANSWER_S, trust_env=False) as http:
         try:
-            answer = await http.post("http://daifu/", content=json.encode(asked))
+            async with http.stream("POST", "http://daifu/", content=json.encode(asked)) as response:
+                if response.status_code != httpx.codes.OK:
+                    raise ConfigError(f"the running daifu answered {response.status_code}: its log says why")
+                return await _last_word(response.aiter_lines(), told)
         except httpx.ConnectError:
             return None
         except httpx.HTTPError as error:
             raise ConfigError(
                 f"the running daifu broke off ({type(error).__name__}): look what became of it"
             ) from error
-    if answer.status_code != httpx.codes.OK:
-        raise ConfigError(f"the running daifu answered {answer.status_code}: its log says why")
-    return _answer.decode(answer.content)
+
+
+async def _last_word(lines: AsyncIterator[str], told: Told) -> Answer:
+    async for line in lines:
+        said = _said.decode(line)
+        if not isinstance(said, Progress):
+            return said
+        told(said.stage, said.done, said.total)
+    raise ConfigError("the running daifu broke off before its answer: look what became of it")

@@ -78,15 +78,15 @@ def reconcile(
 
 async def report_of(asked: ReconcileDay, settings: Settings, complete: Complete) -> Reconciliation:
     """
-    Have the running server do it, or do it here and draw how far it has come.
+    Have the running server do it, or do it here, and draw how far it has come.
 
     Raises:
         NotDone, PayError: Not done, or not to its end; it may be run again.
     """
-    answer = await ask_server(asked, settings)
-    if answer is None:
-        async with own_services(settings, complete) as services:
-            with _progress() as told:
+    with _progress() as told:
+        answer = await ask_server(asked, settings, told=told)
+        if answer is None:
+            async with own_services(settings, complete) as services:
                 return await operator.reconcile(asked, services, told=told)
     if isinstance(answer, Reconciled):
         return answer.report

@@ -11,12 +11,16 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from handlers.operator import Reconciled, ReconcileDay
 from handlers.operator_socket import OperatorSocket
+from operator_commands.reach import ask_server
 from operator_commands.reconcile import Exit, reconcile
 from sandbox.app import Sandbox
 from server.bootstrap import Services, build
 from server.domain.bill import BillDay
-from server.domain.document import OrderState
+from server.domain.document import OrderState, Payment
+from server.domain.events import Evidence, PaymentConfirmed, PaymentUnpaid
+from server.errors import ConfigError
 from settings import Settings, load_settings
 from tests.running import SESSION_SECRET
 from tests.usecases.relay_rig import NOBODY, RelayRig
@@ -106,10 +110,65 @@ async def test_what_is_cured_ends_well_is_kept_and_differs_no_more(
 
     first, second = await run(settings), await run(settings, "--date", str(the_day))
 
+    assert "orders" in first.stderr
+    assert "differences" in first.stderr
     assert (first.exit_code, second.exit_code) == (Exit.EQUAL, Exit.EQUAL)
     assert "No difference." in second.stdout
     assert (await services.store.get(order_id)).state is OrderState.PAID
     assert [report.day for report in await services.reconciliations.newest(limit=9)] == [str(the_day)]
+
+
+async def test_the_running_server_tells_how_far_it_is_while_it_is_at_it(
+    settings: Settings, day: tuple[Services, BillDay, str]
+) -> None:
+    """Only the command alone with its file drew a bar; beside a server it was silent for minutes."""
+    services, the_day, _ = day
+    told: list[tuple[str, int, int]] = []
+    heard, at_the_cure, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    def tell(stage: str, done: int, total: int) -> None:
+        told.append((stage, done, total))
+        heard.set()
+
+    class Slow:
+        def __getattr__(self, name: str) -> object:
+            return getattr(services.gateway, name)
+
+        async def query(self, payment: Payment, *, evidence: Evidence) -> PaymentConfirmed | PaymentUnpaid:
+            at_the_cure.set()
+            await go_on.wait()
+            return await services.gateway.query(payment, evidence=evidence)
+
+    slow = replace(services, gateway=Slow())  # type: ignore[arg-type]
+    async with aclosing(OperatorSocket(slow)), asyncio.timeout(10):
+        asked = ReconcileDay(the_day, is_dry_run=False)
+        asking = asyncio.create_task(ask_server(asked, settings, told=tell))
+        await at_the_cure.wait()
+        await heard.wait()
+        assert not asking.done()
+        assert {stage for stage, _, _ in told} == {"orders"}
+        go_on.set()
+        assert isinstance(await asking, Reconciled)
+
+    assert told[-1] == ("differences", 1, 1)
+
+
+async def test_a_server_that_breaks_off_half_way_gave_no_answer(
+    settings: Settings, day: tuple[Services, BillDay, str]
+) -> None:
+    services, the_day, _ = day
+
+    class Ending:
+        def __getattr__(self, name: str) -> object:
+            return getattr(services.gateway, name)
+
+        async def query(self, payment: Payment, *, evidence: Evidence) -> PaymentConfirmed | PaymentUnpaid:
+            await socket.aclose()
+            return await services.gateway.query(payment, evidence=evidence)
+
+    socket = OperatorSocket(replace(services, gateway=Ending()))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="broke off"):
+        await ask_server(ReconcileDay(the_day, is_dry_run=False), settings)
 
 
 async def test_what_a_person_has_to_see_to_ends_with_one(
