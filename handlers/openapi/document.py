@@ -74,6 +74,12 @@ def openapi_document(*, origin: str, session_cookie: str, guest_cookie: str, ope
 
 
 def _any_value(kind: type) -> dict[str, Any]:
+    """
+    Describe what msgspec cannot.
+
+    Raises:
+        NotImplementedError: By this msgspec hears that nor can we; it names the type then.
+    """
     if kind is object:  # the facts of an error
         return {"description": "Any JSON value."}
     raise NotImplementedError
