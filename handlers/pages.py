@@ -112,7 +112,8 @@ class HomeHandler(PageHandler):
 
     def get(self) -> None:
         if self.session_or_login() is not None:
-            self.show("home.html", max_amount=str(self.services.settings.order_max_amount))
+            settings = self.services.settings
+            self.show("home.html", max_amount=str(settings.order_max_amount), default_ttl_s=str(settings.order_ttl_s))
 
 
 class OrderPageHandler(PageHandler):

@@ -29,8 +29,15 @@ function drawShares() {
   byId("more").disabled = shares === MAX_SHARES;
 }
 
+/** Words of how long an order is open if nobody says otherwise; `ttlS` is the server's setting. */
+function defaultExpiry(ttlS) {
+  const isHours = ttlS % 3600 === 0;
+  return words(isHours ? "expires_default_hours" : "expires_default_minutes", { count: Math.round(ttlS / (isHours ? 3600 : 60)) });
+}
+
 function stepShares(step) {
   byId("shares").value = Math.min(MAX_SHARES, Math.max(1, sharesWanted() + step));
+  showWrong("");
   drawShares();
 }
 
@@ -62,8 +69,7 @@ function randomKey() {
 async function create(event) {
   event.preventDefault();
   const { draft, wrong } = readDraft();
-  showWrong(wrong && say(wrong));
-  byId("amount").setAttribute("aria-invalid", String(Boolean(wrong)));
+  showWrong(wrong && say(wrong), { isAmount: Boolean(wrong) });
   if (wrong) return byId("amount").focus();
   setBusy(true);
   try {
@@ -76,8 +82,9 @@ async function create(event) {
   }
 }
 
-function showWrong(text) {
+function showWrong(text, { isAmount = false } = {}) {
   showText(byId("form-error"), text);
+  byId("amount").setAttribute("aria-invalid", String(isAmount));
   if (text) byId("form-error").scrollIntoView({ block: "nearest" }); // the keypad may stand before it
 }
 
@@ -159,6 +166,7 @@ function showMore(key) {
 }
 
 byId("form").addEventListener("submit", create);
+byId("form").addEventListener("input", () => showWrong("")); // said of what stood there before
 byId("fewer").addEventListener("click", () => stepShares(-1));
 byId("more").addEventListener("click", () => stepShares(1));
 byId("shares").addEventListener("input", drawShares);
@@ -172,5 +180,6 @@ window.addEventListener("pageshow", (event) => {
 });
 
 drawShares();
+setText(byId("expires").options[0], say(defaultExpiry(Number(meta("default-ttl-s")))));
 loadOrders({ more: false });
 showWhoIAm(page).catch(() => {});

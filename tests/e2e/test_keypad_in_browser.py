@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 TOUCH: Final = Look(has_touch=True)
 KEYPAD: Final = {"zh-CN": "金额键盘", "en": "Amount keypad"}
 CREATE: Final = {"zh-CN": "发起代付", "en": "Ask a friend to pay"}
-TOO_LITTLE: Final = {"zh-CN": "3 人分摊，至少要 ¥0.03", "en": "Split by 3, it has to be ¥0.03 at least"}
+DEFAULT: Final = {"zh-CN": "默认（24 小时）", "en": "24 hours by default"}
 
 
 async def tap(tab: Tab, *names: str) -> None:
@@ -28,6 +28,7 @@ async def tap(tab: Tab, *names: str) -> None:
 @pytest.mark.parametrize("look", looks(AXE_LOOKS), ids=lambda look: look.name)
 async def test_an_order_takes_two_taps_beside_its_amount(look: Look, daifu: Daifu, phones: Phones) -> None:
     tab = await phones.open_as("小红", daifu.url, replace(look, has_touch=True))
+    await expect(tab.page.locator("#expires option").first).to_have_text(DEFAULT[look.locale])
     await tab.page.locator("#amount").tap()
     await tap(tab, *"12", {"zh-CN": "小数点", "en": "Decimal point"}[look.locale], *"50")
     await expect(tab.page.locator("#amount")).to_have_value("12.50")
@@ -46,10 +47,11 @@ async def test_what_is_wrong_is_said_above_the_keypad(daifu: Daifu, phones: Phon
     await expect(wrong).to_have_text("请先输入金额")
     await tap(tab, *"0000", "小数点", *"02")
     await expect(amount).to_have_value("0.02")
+    await expect(wrong).to_be_hidden()
     await tab.page.locator("#more").click(click_count=2)
     await amount.tap()
     await tap(tab, CREATE["zh-CN"])
-    await expect(wrong).to_have_text(TOO_LITTLE["zh-CN"])
+    await expect(wrong).to_have_text("3 人分摊，至少要 ¥0.03")
     await expect(amount).to_have_attribute("aria-invalid", "true")
     keypad_top = await tab.page.evaluate("document.getElementById('keypad').getBoundingClientRect().top")
     box = await wrong.bounding_box()
