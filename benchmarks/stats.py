@@ -47,13 +47,14 @@ DAYS: Final = 365
 PER_INITIATOR: Final = 3  # orders
 ASKS: Final = 20
 PAGE: Final = 10_000
+NOWHERE: Final = "http://127.0.0.1:9"
 MERCHANT: Final = {
     "session_secrets": "a session secret for benchmarks and nothing else",
     "wechat_appid": "wx0000000000000000",
     "wechat_app_secret": "for benchmarks",
     "wechat_mchid": "1900000109",
     "wechat_api_keys": "benchmarksonlybenchmarksonly1234",
-    "wechat_base_urls": "http://127.0.0.1:9",
+    "wechat_base_urls": NOWHERE,
 }
 
 
@@ -112,20 +113,32 @@ def fill(path: Path, orders: int) -> None:
         connection.execute("PRAGMA synchronous = OFF")
         rows = order_rows(orders)
         while page := [row for _, row in zip(range(PAGE), rows, strict=False)]:
-            connection.executemany("INSERT INTO orders VALUES (?, ?, ?, NULL, ?)", page)
+            connection.executemany(
+                "INSERT INTO orders (order_id, rev, initiator, state, doc) VALUES (?, ?, ?, ?, ?)", page
+            )
         connection.executemany("INSERT INTO users VALUES (?, '', '', ?, ?)", user_rows(orders))
         connection.commit()
 
 
-def order_rows(orders: int) -> Iterator[tuple[str, int, str, bytes]]:
+async def a_grown_store(path: Path, orders: int) -> None:
+    """Fill the store with so many orders and add their days up, as a server that has run for a year has done."""
+    await asyncio.to_thread(fill, path, orders)
+    services = await build(load_settings(_env_file=None, public_url=NOWHERE, data_dir=path.parent, **MERCHANT))
+    async with aclosing(services):
+        await services.stats_keeper.bring_up_to_date()
+
+
+def order_rows(orders: int) -> Iterator[tuple[str, int, str, str, bytes]]:
     """Yield rows of the table `orders`: a third paid, a third tried, a third left alone; made from three patterns."""
-    patterns = [json.encode(order).decode() for order in (an_order(paid=True), an_order(started=True), an_order())]
+    made = (an_order(paid=True), an_order(started=True), an_order())
+    patterns = [(order.state, json.encode(order).decode()) for order in made]
     first_ms = time.time_ns() // 1_000_000 - DAYS * DAY_MS
     for number in range(orders):
         order_id = str(ULID.from_bytes((first_ms + number * DAYS * DAY_MS // orders).to_bytes(6) + number.to_bytes(10)))
         initiator = f"oInitiatorOfTheBenchmark{number * 7919 % orders // PER_INITIATOR:07}"
-        doc = patterns[number % 3].replace(PATTERN_ID, order_id).replace(PATTERN_INITIATOR, initiator)
-        yield order_id, 3, initiator, doc.replace(PATTERN_PAYER, payer_of(number)).encode()
+        state, pattern = patterns[number % 3]
+        doc = pattern.replace(PATTERN_ID, order_id).replace(PATTERN_INITIATOR, initiator)
+        yield order_id, 3, initiator, state, doc.replace(PATTERN_PAYER, payer_of(number)).encode()
 
 
 def user_rows(orders: int) -> Iterator[tuple[str, int, str]]:
