@@ -20,6 +20,7 @@ from typing import Any, Final
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -106,7 +107,7 @@ async def _measure(sizes: Sizes, rows: dict[str, Rows], python: str, settings: d
             for name, each in rows.items():
                 async for outcome in _whatever_comes(name, each(bench)):
                     outcomes.append(outcome)
-                    console.print(_line(outcome), highlight=False, soft_wrap=True)
+                    console.print(_line(outcome), highlight=False, markup=False, soft_wrap=True)
     return outcomes
 
 
@@ -136,7 +137,13 @@ def table(outcomes: Iterable[Outcome]) -> Table:
     for outcome in outcomes:
         busy = f"{outcome.driver_busy:.0%}" + (" !" if outcome.driver_busy > MOST_BUSY else "")
         asked = outcome.asked
-        cells = (_asked(outcome), _reached(outcome), outcome.verdict, outcome.said, busy if outcome.driver_busy else "")
+        cells = (
+            _asked(outcome),
+            _reached(outcome),
+            outcome.verdict,
+            escape(outcome.said),
+            busy if outcome.driver_busy else "",
+        )
         shown.add_row(asked.load, asked.against, *cells)
     return shown
 

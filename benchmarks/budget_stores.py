@@ -1,6 +1,5 @@
 """The rows of the budget that hold daifu against itself: batched or not, with a grown store, with many pages."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
@@ -11,10 +10,11 @@ from benchmarks import measures
 from benchmarks.budget_sizes import PACE
 from benchmarks.contestant import Contestant
 from benchmarks.daifu_process import RUN, UNBATCHED
+from benchmarks.machine import beside_the_server
 from benchmarks.measures import Measured
 from benchmarks.ratios import Asked, AtLeast, AtMost, Outcome
 from benchmarks.raw_pages import RawPages, some_raw_pages
-from benchmarks.stats import fill
+from benchmarks.stats import a_grown_store
 from benchmarks.turns import Bench, compared
 from tests.redis_server import RedisServer
 from tests.stores.wire_server import WireServer
@@ -28,10 +28,11 @@ async def mongo_rows(bench: Bench) -> AsyncIterator[Outcome]:
     orders = count * (bench.sizes.slices + 1)
     async with AsyncExitStack() as stack:
         redis, mongo = RedisServer(), WireServer(bench.folder / "mongo")
-        await asyncio.to_thread(redis.start)
-        stack.callback(redis.kill)
-        await asyncio.to_thread(mongo.start)
-        stack.callback(mongo.stop)
+        with beside_the_server():
+            redis.start()
+            stack.callback(redis.kill)
+            mongo.start()
+            stack.callback(mongo.stop)
         rivals = []
         for name, program in (("batched", RUN), ("one by one", UNBATCHED)):
             database = name.replace(" ", "-")
@@ -54,7 +55,7 @@ async def growth_rows(bench: Bench) -> AsyncIterator[Outcome]:
                 bench.folder / f"grown-{orders}",
                 f"{orders:,} orders",
                 orders=needed,
-                fill=partial(fill, orders=orders),
+                grow=partial(a_grown_store, orders=orders),
             )
             rivals.append(await stack.enter_async_context(named))
         grown, fresh = rivals

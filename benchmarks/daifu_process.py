@@ -7,7 +7,7 @@ Everything is real but WeChat, which is the simulator, asked for logins only.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from sandbox.app import start as start_sandbox
 from server.bootstrap import SQLITE_FILE
 from server.domain.document import Order
 from server.domain.events import Person as Payer
-from server.ports import Store
+from server.errors import DuplicateOrder, StoreUnavailable
 from server.stores.mongo import MongoStore
 from server.stores.sqlite import SqliteStore
 from tests.faults.processes import ROOT, ServerProcess, a_free_port, merchant_environment
@@ -34,6 +34,9 @@ UNBATCHED: Final = ROOT / "benchmarks/unbatched.py"
 AHEAD_MS: Final = 3_600_000
 """How far ahead of their notifies the attempts lie, so that no timed query of theirs comes due in a slice."""
 
+# One flush is shared by as many as come together; MongoDB is asked for each, over a few connections.
+INSERTED_AT_ONCE: Final = {SqliteStore: 500, MongoStore: 16}
+INSERTED_MOST_OFTEN: Final = 10
 MANY: Final = dict.fromkeys(("WATCH_MAX_PER_PERSON", "WATCH_MAX_PER_ADDRESS"), "100000")
 
 
@@ -56,22 +59,23 @@ class Shop:
         orders: int,
         settings: Mapping[str, str] | None = None,
         program: Path = RUN,
-        fill: Callable[[Path], None] | None = None,
+        grow: Callable[[Path], Awaitable[None]] | None = None,
     ) -> AsyncIterator[Contestant]:
         """
         Run daifu with so many orders.
 
         Args:
             settings: What this one is told besides.
-            fill: Is called with the SQLite file before those orders are written, to make it a grown one.
+            grow: Is called with the SQLite file, made but empty, before those orders are written.
         """
         told = {**self.settings, **(settings or {})}
         await asyncio.to_thread(folder.mkdir, parents=True)
         ahead_ms = time.time_ns() // 1_000_000 + AHEAD_MS
         made = [an_order(self.initiator, self.friend, now_ms=ahead_ms) for _ in range(orders)]
+        await (await _open_store(folder, told)).aclose()
+        if grow is not None:
+            await grow(folder / SQLITE_FILE)
         async with aclosing(await _open_store(folder, told)) as store:
-            if fill is not None:
-                await asyncio.to_thread(fill, folder / SQLITE_FILE)
             await _insert(store, made)
         port = a_free_port()
         environment = {**merchant_environment(f"http://127.0.0.1:{port}", self.wechat_url, self.merchant), **MANY}
@@ -131,6 +135,21 @@ async def _open_store(folder: Path, told: Mapping[str, str]) -> SqliteStore | Mo
     return await SqliteStore.open(folder / SQLITE_FILE)
 
 
-async def _insert(store: Store, orders: Sequence[Order]) -> None:
-    for start in range(0, len(orders), 500):
-        await asyncio.gather(*(store.insert(order) for order in orders[start : start + 500]))
+async def _insert(store: SqliteStore | MongoStore, orders: Sequence[Order]) -> None:
+    at_once = INSERTED_AT_ONCE[type(store)]
+    for start in range(0, len(orders), at_once):
+        await asyncio.gather(*(_insert_one(store, order) for order in orders[start : start + at_once]))
+
+
+async def _insert_one(store: SqliteStore | MongoStore, order: Order) -> None:
+    """A busy database may not say in time whether it took an order: then it is asked again."""
+    for _ in range(INSERTED_MOST_OFTEN):
+        try:
+            await store.insert(order)
+        except StoreUnavailable:
+            continue
+        except DuplicateOrder:
+            return
+        else:
+            return
+    raise StoreUnavailable("busy")

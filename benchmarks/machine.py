@@ -29,9 +29,22 @@ def on_core(core: int) -> Iterator[None]:
 
     A machine with fewer cores than that is used as it is: what was measured on it says so (`described`).
     """
+    with _on({core}):
+        yield
+
+
+@contextmanager
+def beside_the_server() -> Iterator[None]:
+    """Run on any core but the server's: what is started meanwhile is neither measured nor in its way."""
+    with _on(set(range(os.cpu_count() or 1)) - {SERVER_CORE}):
+        yield
+
+
+@contextmanager
+def _on(cores: set[int]) -> Iterator[None]:
     before = os.sched_getaffinity(0)
-    if core in before or core < (os.cpu_count() or 1):
-        os.sched_setaffinity(0, {core})
+    if cores & set(range(os.cpu_count() or 1)):
+        os.sched_setaffinity(0, cores)
     try:
         yield
     finally:

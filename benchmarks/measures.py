@@ -9,10 +9,12 @@ from typing import Final, NamedTuple
 
 from benchmarks.contestant import Contestant
 from benchmarks.machine import cpu_s, resident_bytes
-from benchmarks.raw_client import Slice, a_raw_client
+from benchmarks.raw_client import HEAD_END, Slice, a_raw_client
 from benchmarks.raw_pages import RawPages, some_raw_pages
 
 CONNECTIONS: Final = 64
+FEW_CONNECTIONS: Final = 16  # what a database that is asked for each by itself still serves in time
+MOST_ROUNDS: Final = 5
 ACKNOWLEDGED: Final = b"<return_code><![CDATA[SUCCESS]]></return_code>"
 QUIET_S: Final = 0.1
 QUIET_CPU_S: Final = 0.011  # the kernel counts in hundredths
@@ -111,15 +113,22 @@ def bytes_a_page(contestant: Contestant, count: int) -> Measured:
 
 
 def cpu_ms_a_notify(contestant: Contestant, count: int) -> Measured:
-    """Return the server's CPU milliseconds for each notify it settles under load, with all that follows from it."""
+    """
+    Return the server's CPU milliseconds for each notify it settles under load, with all that follows from it.
+
+    Those that are told to come again do, as WeChat sends them again, and what that costs is in it.
+    """
     until_quiet(contestant)
-    before_s = cpu_s(contestant.pid)
-    numbers = contestant.take_orders(count)
-    with a_raw_client(contestant.port, CONNECTIONS) as client:
-        done = client.run((contestant.notifies[number] for number in numbers), expected=ACKNOWLEDGED)
-    _check(contestant, done)
-    until_quiet(contestant)
-    return Measured((cpu_s(contestant.pid) - before_s) / count * 1000, done.busy_share)
+    before_s, busy = cpu_s(contestant.pid), 0.0
+    requests = [contestant.notifies[number] for number in contestant.take_orders(count)]
+    with a_raw_client(contestant.port, FEW_CONNECTIONS) as client:
+        for _ in range(MOST_ROUNDS):
+            done = client.run(iter(requests), expected=ACKNOWLEDGED)
+            requests, busy = done.refused, max(busy, done.busy_share)
+            if not requests:
+                until_quiet(contestant)
+                return Measured((cpu_s(contestant.pid) - before_s) / count * 1000, busy)
+    raise _wrong(contestant, done)
 
 
 def until_quiet(contestant: Contestant) -> float:
@@ -149,5 +158,10 @@ def _pages_on(contestant: Contestant, numbers: Sequence[int]) -> Iterator[RawPag
 
 def _check(contestant: Contestant, done: Slice) -> None:
     if done.wrong:
-        said = done.last_wrong[:300]
-        raise WrongAnswerError(f"{contestant.name} answered {done.wrong} of {done.answers} wrongly, at last {said!r}")
+        raise _wrong(contestant, done)
+
+
+def _wrong(contestant: Contestant, done: Slice) -> WrongAnswerError:
+    head, _, body = done.last_wrong.partition(HEAD_END)
+    said = f"{head.splitlines()[0]!r} {body[:200]!r}"
+    return WrongAnswerError(f"{contestant.name} answered {done.wrong} of {done.answers} wrongly, at last {said}")

@@ -27,17 +27,22 @@ FOREVER_S: Final = 1e9
 @dataclass
 class Slice:
     """
-    What came back in `seconds`. An answer is wrong if it is not 200 or does not say what was expected.
+    What came back in `seconds`. An answer is wrong if it is not 200 or does not say what was expected; `refused` are
+    the requests that got such answers.
 
     `busy_s` is the CPU time of the driver itself: a slice in which it was busy most of the time measured the driver.
     """
 
     answers: int = 0
-    wrong: int = 0
     seconds: float = 0.0
     busy_s: float = 0.0
     last_wrong: bytes = b""
+    refused: list[bytes] = field(default_factory=list)
     due_s: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def wrong(self) -> int:
+        return len(self.refused)
 
     @property
     def rate(self) -> float:
@@ -53,6 +58,7 @@ class _Connection:
     def __init__(self, port: int) -> None:
         self._port = port
         self.came = b""
+        self.request = b""
         self.socket = self._connected()
         self.served = 0
 
@@ -113,7 +119,7 @@ class RawClient:
         while under_way or self._is_waiting_for_pages:
             for connection, answer in self._answers(PATIENCE_S):
                 under_way -= 1
-                _count(done, answer, expected)
+                _count(done, connection.request, answer, expected)
                 if time.perf_counter() - begin_s < seconds and (request := next(requests, None)) is not None:
                     under_way += self._send_on(connection, request)
         done.seconds = time.perf_counter() - begin_s
@@ -137,7 +143,7 @@ class RawClient:
                 sent += 1
             wait_s = done.due_s[sent] - time.perf_counter() if sent < len(requests) and idle else PATIENCE_S
             for connection, answer in self._answers(max(0.0, wait_s), is_patient=wait_s < PATIENCE_S):
-                _count(done, answer, expected)
+                _count(done, connection.request, answer, expected)
                 idle.append(connection)
         done.seconds = time.perf_counter() - begin_s
         done.busy_s = time.process_time() - busy_s
@@ -192,12 +198,13 @@ def a_raw_client(
 
 
 def _send(connection: _Connection, request: bytes) -> int:
+    connection.request = request
     connection.socket.sendall(request)
     return 1
 
 
-def _count(done: Slice, answer: bytes, expected: bytes) -> None:
+def _count(done: Slice, request: bytes, answer: bytes, expected: bytes) -> None:
     done.answers += 1
     if not answer.startswith(OK) or expected not in answer:
-        done.wrong += 1
+        done.refused.append(request)
         done.last_wrong = answer
