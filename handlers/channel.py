@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final, Protocol
 
-GOODBYE_S: Final = 5  # how long a client may take to read our last words, and to say its own
+GOODBYE_S: Final = 10  # how long a client may take to read our last words, and to say its own
 
 
 class Channel(Protocol):

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -119,14 +120,14 @@ class TestLeavingHttp:
             writer.write(LEAVE)
             await said(reader, SWITCHING)
             writer.transport.pause_reading()  # type: ignore[attr-defined]
-            writer.write(b"x" * 40_000_000)
+            writer.write(b"x" * 24_000_000)
             left = -1
             while left != writer.transport.get_write_buffer_size():  # until it stands still
                 left = writer.transport.get_write_buffer_size()
                 await turns(100)
-            assert left > 20_000_000
+            assert left > 4_000_000
             writer.transport.resume_reading()  # type: ignore[attr-defined]
-            await asyncio.wait_for(reader.readexactly(40_000_000), PATIENCE_S)
+            await asyncio.wait_for(reader.readexactly(24_000_000), PATIENCE_S)
             await until(lambda: ("", "written", b"") in server.seen.requests)
 
     async def test_a_port_that_closes_ends_it(self, server: Served) -> None:
@@ -274,6 +275,25 @@ class TestTimeOnTheFastFront:
 
             assert await read_all(reader) == b""
             await asyncio.wait_for(server.seen.gone.wait(), PATIENCE_S)
+
+    async def test_hundreds_who_dawdle_are_cut_together_and_others_are_answered_meanwhile(
+        self, late_s: list[float], server: Served
+    ) -> None:
+        dawdling = (b"", b"GET / HTTP/1.1\r\nX-Slow: ", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n" + KEEP + b"ab")
+        async with AsyncExitStack() as stack:
+            for n in range(150):
+                _, writer = await stack.enter_async_context(server.connection())
+                writer.write(dawdling[n % len(dawdling)])
+            assert (await server.say(b"GET /x HTTP/1.1\r\n" + CLOSE)).endswith(b"GET /x 0")
+            await until(lambda: server.front.connections == 150)
+
+            late_s[0] = LIMITS.head_timeout_s + 1
+            server.front.sweep()  # type: ignore[attr-defined]
+            await until(lambda: server.front.connections == 50)
+            late_s[0] = LIMITS.idle_timeout_s + 1
+            server.front.sweep()  # type: ignore[attr-defined]
+            await until(lambda: server.front.connections == 0)
+            assert (await server.say(b"GET /x HTTP/1.1\r\n" + CLOSE)).endswith(b"GET /x 0")
 
     async def test_an_answer_may_take_its_time(self, late_s: list[float], server: Served) -> None:
         async with server.connection() as (reader, writer):

@@ -1,14 +1,11 @@
 """A page that takes nothing any more: a phone in a tunnel, or somebody who wants our memory."""
 
 import asyncio
-import base64
 import gc
-import os
 import resource
 import socket
-import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -16,11 +13,10 @@ import pytest
 from msgspec.structs import replace as replace_order
 
 from sandbox.app import Sandbox
-from server.bootstrap import Services
-from server.bus.hub import CLOSE_TOO_SLOW, STALL_S, Hub
-from server.bus.local import LocalBus
+from server.bus.hub import CLOSE_TOO_SLOW, STALL_S
 from server.domain.document import Order
-from tests.handlers.watching import cookies_of, until_watched_by
+from tests.handlers.fronts import FRONTS
+from tests.handlers.watching import cookies_of, handshake, until_watched_by, with_a_late_hub
 from tests.people import PATIENCE_S, Page, Person
 from tests.running import Daifu, start_daifu
 
@@ -33,23 +29,24 @@ GOODBYE = b"too slow"
 class TestAReaderThatStalls:
     @pytest.fixture
     def late_s(self) -> list[float]:
-        """How far the hub's own clock is ahead; a list, so that a test can move it on."""
         return [0.0]
 
-    @pytest.fixture
+    @pytest.fixture(params=FRONTS)
     async def daifu(
-        self, late_s: list[float], wechat: Sandbox, wechat_control: httpx.AsyncClient, tmp_path: Path
+        self,
+        request: pytest.FixtureRequest,
+        late_s: list[float],
+        wechat: Sandbox,
+        wechat_control: httpx.AsyncClient,
+        tmp_path: Path,
     ) -> AsyncIterator[Daifu]:
-        def with_hub(services: Services) -> Services:
-            hub = Hub(clock=services.clock, monotonic_s=lambda: time.monotonic() + late_s[0])
-            return replace(services, hub=hub, bus=LocalBus(hub))
-
         server = await start_daifu(
             data_dir=tmp_path,
             wechat_url=wechat.url,
             merchant=(await wechat_control.get("/_sim/merchant")).json(),
-            parts=with_hub,
+            parts=with_a_late_hub(late_s),
             send_buffer_bytes=8192,
+            http_front=request.param,
         )
         yield server
         await server.aclose()
@@ -62,7 +59,7 @@ class TestAReaderThatStalls:
         page = await initiator.watch(order_id)
         revs: asyncio.Queue[int] = asyncio.Queue()
         reading = asyncio.create_task(read_on(page, revs))
-        stalled = await handshake_and_read_no_more(daifu.url, order_id, cookies_of(initiator))
+        stalled = await handshake_and_read_no_more(daifu, initiator, order_id)
         try:
             await until_watched_by(2, daifu)
             cancel = f"/api/orders/{order_id}/payments/{out_trade_no}/cancel"
@@ -82,11 +79,12 @@ class TestAReaderThatStalls:
             page.close()
             stalled.close()
 
+    @pytest.mark.parametrize("daifu", ["fast"], indirect=True)
     async def test_costs_no_memory_and_no_time_however_much_is_offered_and_hears_why_it_was_closed(
         self, late_s: list[float], daifu: Daifu, initiator: Person
     ) -> None:
         order_id = (await initiator.place_order())["order_id"]
-        stalled = await handshake_and_read_no_more(daifu.url, order_id, cookies_of(initiator))
+        stalled = await handshake_and_read_no_more(daifu, initiator, order_id)
         page = await initiator.watch(order_id)
         revs: asyncio.Queue[int] = asyncio.Queue()
         reading = asyncio.create_task(read_on(page, revs))
@@ -108,6 +106,26 @@ class TestAReaderThatStalls:
             reading.cancel()
             page.close()
             stalled.close()
+
+    async def test_an_event_stream_is_cut_without_a_word(
+        self, late_s: list[float], daifu: Daifu, initiator: Person
+    ) -> None:
+        order_id = (await initiator.place_order())["order_id"]
+        head = [f"GET /api/orders/{order_id}/events HTTP/1.1", f"Cookie: {cookies_of(initiator)}"]
+        with await ask_and_read_no_more(daifu.url, head) as stalled:
+            await until_watched_by(1, daifu)
+            order = replace_order(await daifu.services.store.get(order_id), note="好" * (FRAME_BYTES // 3))
+            for rev in range(order.rev + 1, order.rev + 20):
+                daifu.services.hub.offer(replace_order(order, rev=rev))
+            late_s[0] = STALL_S + 1
+            daifu.services.hub.tick()
+
+            assert len(daifu.services.hub) == 0
+            loop = asyncio.get_running_loop()
+            with suppress(ConnectionResetError):
+                async with asyncio.timeout(PATIENCE_S):
+                    while await loop.sock_recv(stalled, 65536):
+                        pass
 
 
 async def offer_bytes(order: Order, size_bytes: int, daifu: Daifu, revs: asyncio.Queue[int]) -> Order:
@@ -148,24 +166,20 @@ async def read_on(page: Page, revs: asyncio.Queue[int]) -> None:
         revs.put_nowait((await page.next_state())["rev"])
 
 
-async def handshake_and_read_no_more(url: str, order_id: str, cookie: str) -> socket.socket:
-    """Open the socket by hand, with next to no room for what the server sends, and leave it unread."""
+async def handshake_and_read_no_more(daifu: Daifu, person: Person, order_id: str) -> socket.socket:
+    head = handshake(daifu, person, order_id).decode().strip().splitlines()
+    return await ask_and_read_no_more(daifu.url, head)
+
+
+async def ask_and_read_no_more(url: str, head: list[str]) -> socket.socket:
+    """Send this request, with next to no room for what the server answers, and read no more than that it is granted."""
     host, _, port = url.removeprefix("http://").partition(":")
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     client.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(client, (host, int(port)))
-    lines = [
-        f"GET /ws/orders/{order_id} HTTP/1.1",
-        f"Host: {host}:{port}",
-        f"Origin: {url}",
-        f"Cookie: {cookie}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Version: 13",
-        f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
-    ]
-    await loop.sock_sendall(client, "\r\n".join([*lines, "", ""]).encode())
-    assert b"101 " in await loop.sock_recv(client, 16)
+    request, *fields = [line for line in head if not line.startswith("Host:")]
+    await loop.sock_sendall(client, "\r\n".join([request, f"Host: {host}:{port}", *fields, "", ""]).encode())
+    assert (await loop.sock_recv(client, 12))[9:] in (b"101", b"200")
     return client

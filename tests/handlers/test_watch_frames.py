@@ -2,22 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
 
-from handlers.websocket import PING_FRAME
 from sandbox.app import Sandbox
 from tests.handlers.frames import BROKEN, CLOSE, FINE, PING, PONG, answered, frame, frames_in
 from tests.handlers.fronts import FRONTS
-from tests.handlers.watching import cookies_of, until_watched_by
+from tests.handlers.watching import handshake, until_watched_by, watching
 from tests.people import PATIENCE_S, Person
 from tests.running import Daifu, start_daifu
-
-KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455's own, 1.3
 
 # One of each kind; `test_websocket.py` has all of them.
 ON_THE_WIRE: Final = (
@@ -41,38 +37,6 @@ async def daifu(
     server = await start_daifu(data_dir=tmp_path, wechat_url=wechat.url, merchant=merchant, http_front=request.param)
     yield server
     await server.aclose()
-
-
-def handshake(daifu: Daifu, person: Person, order_id: str, **headers: str | None) -> bytes:
-    """Return a page's handshake with these headers instead, or without those that are None."""
-    fields: dict[str, str | None] = {
-        "Host": f"127.0.0.1:{daifu.port}",
-        "Origin": daifu.url,
-        "Cookie": cookies_of(person),
-        "Upgrade": "websocket",
-        "Connection": "Upgrade",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": KEY,
-        **{name.replace("_", "-"): value for name, value in headers.items()},
-    }
-    lines = [f"{name}: {value}" for name, value in fields.items() if value is not None]
-    return "\r\n".join([f"GET /ws/orders/{order_id} HTTP/1.1", *lines, "", ""]).encode()
-
-
-@asynccontextmanager
-async def watching(
-    daifu: Daifu, person: Person, order_id: str
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Yield a socket that has its first state and beat."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", daifu.port)
-    writer.write(handshake(daifu, person, order_id))
-    try:
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
-        assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in head
-        await asyncio.wait_for(reader.readuntil(PING_FRAME), PATIENCE_S)
-        yield reader, writer
-    finally:
-        writer.transport.abort()
 
 
 async def test_a_broken_frame_ends_its_socket_and_no_other(daifu: Daifu, initiator: Person) -> None:
