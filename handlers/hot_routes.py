@@ -12,6 +12,7 @@ import gzip
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from functools import partial
 from hashlib import sha1
 from http import HTTPStatus
@@ -189,10 +190,11 @@ class HotRequest(HTTPMessageDelegate):
     def finish(self) -> None:
         self.request.body = b"".join(self._body)
         self._in_flight.begin()
-        name_in_logs(self.request_id, self.request.path)
-        running = asyncio.create_task(self._serve())
+        context = copy_context()  # of its own: the one this runs in lives as long as the connection
+        context.run(name_in_logs, self.request_id, self.request.path)
+        running = asyncio.create_task(self._serve(), context=context)
         self._hot.running.add(running)
-        running.add_done_callback(self._served)
+        running.add_done_callback(self._served, context=context)
 
     def on_connection_close(self) -> None:
         """A request that never came in whole asks for nothing; one that did is carried out all the same."""
