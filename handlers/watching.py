@@ -99,8 +99,10 @@ class Seat:
     async def look_after(self, order: Order) -> None:
         """
         Let others know who looks at this order, tell its initiator who opened the link, and see whether WeChat should
-        be asked how it stands.
+        be asked how it stands. Nothing of this for a page that went while the order was read.
         """
+        if not self._is_taken:
+            return
         if self.watcher.openid == order.initiator.openid:
             self._desk.services.visits.attend(self.watcher)
         await self.notice(order)
