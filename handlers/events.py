@@ -6,9 +6,10 @@ answer has no length: it ends with its connection, so that an event is the same 
 """
 
 import json
+import time
 from typing import Final
 
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import HTTPServerRequest, format_timestamp
 from tornado.iostream import StreamClosedError
 
 from handlers.base import BaseHandler, checked_order_id, client_ip_of
@@ -57,6 +58,7 @@ async def serve_events(order_id: str, request: HTTPServerRequest, web: Web, *, r
 def _head(request_id: str) -> bytes:
     fields = {
         **common_headers(request_id),
+        "Date": format_timestamp(time.time()),
         "Content-Type": "text/event-stream; charset=utf-8",
         "X-Accel-Buffering": "no",
         "Connection": "close",

@@ -76,8 +76,9 @@ class StreamChannel:
         """Wait for what comes next, unless somebody does already."""
         if self.is_clogged or self._stream.closed() or self._stream.reading():
             return
-        came = asyncio.ensure_future(self._stream.read_bytes(READ_BYTES, partial=True))
-        came.add_done_callback(self._came)
+        with suppress(StreamClosedError):  # `lost` follows
+            came = asyncio.ensure_future(self._stream.read_bytes(READ_BYTES, partial=True))
+            came.add_done_callback(self._came)
 
     def _came(self, came: "asyncio.Future[bytes]") -> None:
         if came.cancelled() or came.exception() is not None:
