@@ -91,7 +91,7 @@ def main(
     console.print(machine, highlight=False)
     with on_core(DRIVER_CORE):
         outcomes = asyncio.run(_measure(sizes, chosen, python, settings))
-    console.print(table(outcomes), width=max(MIN_WIDTH, console.width), soft_wrap=True)
+    Console(width=max(MIN_WIDTH, console.width)).print(table(outcomes))
     console.print(f"{time.monotonic() - began_s:.0f} s; afterwards: load average {os.getloadavg()[0]:.1f}")
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)

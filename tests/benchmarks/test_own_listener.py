@@ -6,7 +6,8 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Self
+from types import SimpleNamespace
+from typing import Self, cast
 
 import pytest
 
@@ -71,10 +72,12 @@ def test_a_peer_that_names_our_process_from_another_one_is_refused(process: "sub
         check_peer("null", impostor.server_port, process)
 
 
-def test_another_program_than_the_one_asked_for_is_refused(process: "subprocess.Popen[bytes]") -> None:
-    said = f'{{"peer":"node_ws","pid":{process.pid}}}'.encode()
+@pytest.mark.parametrize(("peer", "others"), [("node_ws", 0), ("null", 1)])
+def test_another_program_or_process_that_answers_on_our_own_port_is_refused(peer: str, others: int) -> None:
+    ourselves = cast("subprocess.Popen[bytes]", SimpleNamespace(pid=os.getpid(), poll=lambda: None))
+    said = f'{{"peer":"{peer}","pid":{os.getpid() + others}}}'.encode()
     with Impostor(said) as impostor, pytest.raises(ForeignListenerError):
-        check_peer("null", impostor.server_port, process)
+        check_peer("null", impostor.server_port, ourselves)
 
 
 def test_a_peer_that_ends_instead_of_starting_is_named() -> None:
