@@ -14,6 +14,7 @@ from benchmarks.ratios import Asked, AtLeast, AtMost, Outcome
 from benchmarks.turns import Bench, alone, compared
 
 SATURATED: Final = "notify + push, saturated, SQLite FULL"
+FRESH: Final = "notify + push, a new connection for each"
 PACED: Final = f"notify → frame, p50 at {PACE}/s"
 READ: Final = "GET one order, with session"
 CROWD: Final = "watchers of one order, last frame"
@@ -49,6 +50,8 @@ async def toy_rows(bench: Bench, *, with_others: bool) -> AsyncIterator[Outcome]
         yield _ceiling(bench, fastest)
         for outcome in (_paced(bench, daifu, peers), *_crowd(bench, daifu, peers), _reconnects(bench, daifu)):
             yield outcome
+        if with_others:
+            yield _fresh(bench, daifu, peers)
 
 
 def _saturated(bench: Bench, daifu: Contestant, peers: Peers, shown: Sequence[Contestant]) -> Iterator[Outcome]:
@@ -61,6 +64,12 @@ def _saturated(bench: Bench, daifu: Contestant, peers: Peers, shown: Sequence[Co
     turns = bench.turns(SATURATED, [daifu, *asked], measure)
     for peer, each in asked.items():
         yield compared(each, turns, daifu, peer)
+
+
+def _fresh(bench: Bench, daifu: Contestant, peers: Peers) -> Outcome:
+    other = peers[STARLETTE]
+    measure = partial(measures.notifies_a_second, count=bench.sizes.notifies, requests_each=1)
+    return compared(Asked(FRESH, "Starlette toy", None), bench.turns(FRESH, [daifu, other], measure), daifu, other)
 
 
 def _read(bench: Bench, daifu: Contestant, peers: Peers, shown: Sequence[Contestant]) -> Iterator[Outcome]:

@@ -31,7 +31,7 @@ class Sizes:
     @property
     def orders(self) -> int:
         """What one server needs for every load."""
-        needed = self.turns * (self.notifies + int(PACE * self.paced_s) + 1)
+        needed = self.turns * (2 * self.notifies + int(PACE * self.paced_s) + 1)
         return max(needed, self.reconnects, self.idle_pages + FIRST_PAGES)
 
 
