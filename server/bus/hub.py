@@ -71,13 +71,25 @@ class End(NamedTuple):
 class Watcher:
     """One page on one order. `rev` is the newest state it was given."""
 
-    __slots__ = ("_aside", "_slot", "_writing_since_s", "end", "heard_at_s", "openid", "order_id", "rev", "transport")
+    __slots__ = (
+        "_aside",
+        "_slot",
+        "_writing_since_s",
+        "end",
+        "heard_at_s",
+        "is_over",
+        "openid",
+        "order_id",
+        "rev",
+        "transport",
+    )
 
     def __init__(self, *, order_id: str, openid: str, transport: Transport, end: "End | None", now_s: float) -> None:
         self.order_id = order_id
         self.end = end
         self.openid = openid
         self.transport = transport
+        self.is_over = False
         self.rev = 0
         self.heard_at_s = now_s
         self._slot: bytes | None = None
@@ -119,6 +131,7 @@ class Watcher:
 
     def fall_silent(self) -> None:
         """Let go of what waits: nothing may follow the goodbye."""
+        self.is_over = True
         self._slot = self._aside = None
 
     def is_stalled(self, now_s: float) -> bool:

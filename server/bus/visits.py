@@ -53,6 +53,8 @@ class Visits:
 
     def attend(self, watcher: Watcher) -> None:
         """The initiator watches here: show him who came so far, and whoever comes."""
+        if watcher.is_over:
+            return  # he left while his order was being read
         self._watchers.setdefault(watcher.order_id, set()).add(watcher)
         self.ask([watcher.order_id])
 
@@ -97,4 +99,11 @@ class Visits:
         payload = self._encode(frame)
         now_s = asyncio.get_running_loop().time()
         for watcher in tuple(self._watchers.get(order_id, ())):
-            watcher.tell_aside(watcher.transport.framing(payload), now_s)
+            if watcher.is_over:
+                self.leave(watcher)  # nothing may follow the hub's goodbye
+                continue
+            try:
+                watcher.tell_aside(watcher.transport.framing(payload), now_s)
+            except Exception:
+                # One broken page must not cost the others their news; the hub will miss its signs of life.
+                log.exception("watcher_failed", order_id=order_id)

@@ -122,6 +122,21 @@ class TestOneProcess:
         await stays.shows("小明")
         assert gone.told == []
 
+    async def test_a_page_the_hub_has_let_go_is_told_nothing_more(self, hub: Hub, visits: Visits, opens: Opens) -> None:
+        ended, late, stays = Page(), Page(), Page()
+        watchers = [hub.watch(order_id(1), INITIATOR, page) for page in (ended, late, stays)]
+        visits.attend(watchers[0])
+        visits.attend(watchers[2])
+        for watcher in watchers[:2]:
+            hub.forget(watcher)
+        visits.attend(watchers[1])  # its order was still being read when it went
+
+        await opens("小明")
+        hub.visited([order_id(1)])
+
+        await stays.shows("小明")
+        assert ended.told == late.told == []
+
     async def test_a_slow_page_gets_the_states_first_and_then_only_the_newest_visitors(
         self, hub: Hub, visits: Visits, opens: Opens
     ) -> None:
