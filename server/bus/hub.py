@@ -167,7 +167,11 @@ class VisitReader(Protocol):
     """Who shows an initiator that his link was opened; called on the loop, never awaited."""
 
     def ask(self, order_ids: Iterable[str]) -> None:
-        """The links of these orders may have been opened."""
+        """The links of these orders were opened."""
+        ...
+
+    def doubt(self, order_ids: Iterable[str]) -> None:
+        """They may have been, while nothing was heard here."""
         ...
 
 
@@ -234,9 +238,14 @@ class Hub:
         self._visits = visits
 
     def visited(self, order_ids: Iterable[str]) -> None:
-        """Somebody opened the links of these orders, or may have while nothing was heard here."""
+        """Somebody opened the links of these orders."""
         if self._visits is not None:
             self._visits.ask(order_ids)
+
+    def may_have_been_visited(self, order_ids: Iterable[str]) -> None:
+        """Somebody may have opened the links of these orders while nothing was heard here."""
+        if self._visits is not None:
+            self._visits.doubt(order_ids)
 
     def watch(self, order_id: str, openid: str, transport: Transport, *, end: End | None = None) -> Watcher:
         """Begin to watch. Read the order after this and `offer_to` it, so that no state can fall between."""

@@ -62,6 +62,6 @@ class Reader:
 
     async def _read(self, batch: list[str]) -> None:
         self.reads += 1
-        self._hub.visited(batch)
+        self._hub.may_have_been_visited(batch)
         for order in await self._store.get_many(batch):
             self._hub.offer(order)

@@ -4,7 +4,7 @@ Who opened an order's link, on the initiator's open pages.
 Opening a link changes no order and raises no `rev`, so that it travels beside the states: whoever writes a visit down
 says only that there was one, and each process that has the initiator reads again who came and gives him all of them.
 Messages may be lost, doubled or late, as with the states; whatever makes a process read orders again makes it read
-their visitors too.
+their visitors too, unless that was done not long ago.
 """
 
 import asyncio
@@ -23,6 +23,10 @@ from server.tasks import end
 MAX_VISITORS: Final = 50
 PAUSE_S: Final = 0.2  # a link that a whole group opens at once costs five reads a second
 RETRY_S: Final = 1.0
+
+# Orders are read again every few seconds while nothing is heard, all of them as one. Visitors cost a read for each
+# order, and a name that comes late is no harm.
+STALE_S: Final = 30.0
 
 log = structlog.get_logger()
 
@@ -45,6 +49,7 @@ class Visits:
     def __init__(self, *, stats: StatsStore, hub: Hub) -> None:
         self._stats = stats
         self._watchers: dict[str, set[Watcher]] = {}
+        self._read_at_s: dict[str, float] = {}  # by order id, of those watched here
         self._asked: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._encode = msgspec.json.Encoder().encode
@@ -64,6 +69,12 @@ class Visits:
         watchers.discard(watcher)
         if not watchers:
             self._watchers.pop(watcher.order_id, None)
+            self._read_at_s.pop(watcher.order_id, None)
+
+    def doubt(self, order_ids: Iterable[str]) -> None:
+        """As `ask`, for those that were not read for a while."""
+        before_s = asyncio.get_running_loop().time() - STALE_S
+        self.ask([order_id for order_id in order_ids if self._read_at_s.get(order_id, before_s) <= before_s])
 
     def ask(self, order_ids: Iterable[str]) -> None:
         """Somebody may have opened the links of these orders; nothing is read for an initiator who is not here."""
@@ -85,6 +96,8 @@ class Visits:
 
     async def _show(self, order_id: str) -> None:
         try:
+            if order_id in self._watchers:
+                self._read_at_s[order_id] = asyncio.get_running_loop().time()
             visitors = await self._stats.visitors(order_id, limit=MAX_VISITORS)
             if visitors:
                 self._tell(order_id, VisitorsFrame(visitors))

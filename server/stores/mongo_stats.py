@@ -47,6 +47,8 @@ class MongoStats:
         async with self._store.database() as database:
             with within(READ_S):
                 traces = await database.traces.find(opened, sort=[("at_ms", -1), ("_id", -1)], limit=limit).to_list()
+                if not traces:
+                    return []
                 theirs = {"_id": {"$in": [trace["openid"] for trace in traces]}}
                 users = {user["_id"]: user for user in await database.users.find(theirs).to_list()}
         known = [(users[trace["openid"]], trace) for trace in traces if trace["openid"] in users]

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from server.bootstrap import stats_of
+from server.bus import visits as visits_module
 from server.bus.hub import Framing, Hub
 from server.bus.local import LocalBus
 from server.bus.visits import Visits
@@ -122,6 +123,27 @@ class TestOneProcess:
         await stays.shows("小明")
         assert gone.told == []
 
+    async def test_a_mere_doubt_costs_a_read_only_once_in_a_while(
+        self, hub: Hub, visits: Visits, opens: Opens, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        page = Page()
+        await opens("小明")
+        visits.attend(hub.watch(order_id(1), INITIATOR, page))
+        await page.shows("小明")
+
+        await opens("老王")
+        hub.may_have_been_visited([order_id(1)])
+        await opens("小红")
+        hub.visited([order_id(1)])
+        await until(lambda: len(page.told) > 1)
+        assert [len(names) for names in page.told] == [1, 3]
+
+        monkeypatch.setattr(visits_module, "STALE_S", 0.0)
+        await opens("小刚")
+        hub.may_have_been_visited([order_id(1)])
+        await until(lambda: len(page.told) > 2)
+        assert [len(names) for names in page.told] == [1, 3, 4]
+
     async def test_a_page_the_hub_has_let_go_is_told_nothing_more(self, hub: Hub, visits: Visits, opens: Opens) -> None:
         ended, late, stays = Page(), Page(), Page()
         watchers = [hub.watch(order_id(1), INITIATOR, page) for page in (ended, late, stays)]
@@ -187,8 +209,15 @@ class TestTwoProcesses:
             await page.shows("小明")
 
     async def test_a_visit_nobody_heard_of_is_told_when_the_orders_are_read_again(
-        self, redis_server: RedisServer, store: SqliteStore, stats: StatsStore, order: Order, opens: Opens
+        self,
+        redis_server: RedisServer,
+        store: SqliteStore,
+        stats: StatsStore,
+        order: Order,
+        opens: Opens,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        monkeypatch.setattr(visits_module, "STALE_S", 0.0)
         async with (
             a_process(redis_server.url, store, QUICK) as here,
             aclosing(Visits(stats=stats, hub=here.hub)) as visits,
