@@ -101,8 +101,10 @@ class PlatformKeys:
             keys = await self._fetch(self._ring)
         except (WeChatError, BadNotify) as error:
             # A merchant who was never given certificates has a public key, and needs none.
-            tell = log.info if self._has_pinned else log.warning
-            tell("certificates_not_fetched", reason=str(error))
+            if self._has_pinned:
+                log.info("certificates_not_fetched", reason=str(error), matters="no, the public key in use verifies")
+            else:
+                log.warning("certificates_not_fetched", reason=str(error))
             return
         except Exception:
             log.exception("certificates_broke")
